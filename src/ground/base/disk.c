@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ground/base/disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_BYTES_MAX = 512 };
+
+struct system_disk {
+    int dir_fd;
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static void sync_or_die(int fd)
+{
+    INVARIANT(fsync(fd) == 0, "a failed fsync cannot be repaired by a second one");
+}
+
+static enum err check_path(const char *path)
+{
+    ENSURE(path[0] && path[0] != '/' && strlen(path) < PATH_BYTES_MAX, ERR_INVALID, "bad_path",
+           "Bad file path.");
+    for (const char *p = path; p; p = strchr(p, '/')) {
+        p += *p == '/';
+        ENSURE(!(p[0] == '.' &&
+                 (p[1] == '/' || p[1] == '\0' || (p[1] == '.' && (p[2] == '/' || !p[2])))) &&
+                   *p != '/',
+               ERR_INVALID, "bad_path", "Bad file path.");
+    }
+    return OK;
+}
+
+static enum err fail_errno(const char *what, const char *path)
+{
+    int why = errno;
+    if (why == ENOENT)
+        FAIL(ERR_NOT_FOUND, "no_file", "%s: there is no such file.", path);
+    if (why == ENOSPC || why == EDQUOT)
+        FAIL(ERR_IO, "disk_full", "%s %s: the disk is full.", what, path);
+    FAIL(ERR_IO, "disk_failed", "%s %s: %s", what, path, strerror(why));
+}
+
+/* Open the directory part of path below the root, making what is missing; *ret_name is the last component. */
+static enum err open_parent(struct system_disk *d, const char *path, bool make, int *ret_fd,
+                            const char **ret_name)
+{
+    char part[PATH_BYTES_MAX];
+    const char *at = path, *slash;
+    AUTO(close_fd) int fd = -1;
+
+    TRY(check_path(path));
+    fd = openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open", path);
+    while ((slash = strchr(at, '/')) != NULL) {
+        size_t n = (size_t)(slash - at);
+        memcpy(part, at, n);
+        part[n] = '\0';
+        if (make && mkdirat(fd, part, 0700) == 0)
+            sync_or_die(fd);
+        int next = openat(fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
+            return fail_errno("open", path);
+        close(fd);
+        fd = next;
+        at = slash + 1;
+    }
+    *ret_fd = fd;
+    *ret_name = at;
+    fd = -1;
+    return OK;
+}
+
+static enum err write_all(int fd, struct span content, const char *path)
+{
+    while (content.len > 0) {
+        ssize_t n = write(fd, content.data, content.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno("write", path);
+        content = span_sub(content, (size_t)n, content.len);
+    }
+    return OK;
+}
+
+static enum err read_fd(int fd, const char *path, struct buf *out)
+{
+    uint8_t block[16384];
+    for (;;) {
+        ssize_t n = read(fd, block, sizeof block);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno("read", path);
+        if (n == 0)
+            return buf_check(out);
+        buf_put(out, block, (size_t)n);
+        TRY(buf_check(out));
+    }
+}
+
+static enum err system_read(void *self, const char *path, struct buf *out)
+{
+    AUTO(close_fd) int parent = -1;
+    AUTO(close_fd) int fd = -1;
+    const char *name;
+
+    TRY(open_parent(self, path, false, &parent, &name));
+    fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open", path);
+    return read_fd(fd, path, out);
+}
+
+static enum err write_temp(int parent, const char *path, const char *temp, struct span content,
+                           unsigned mode)
+{
+    AUTO(close_fd) int fd = -1;
+
+    (void)unlinkat(parent, temp, 0);
+    fd = openat(parent, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return fail_errno("create", path);
+    TRY(write_all(fd, content, path));
+    sync_or_die(fd);
+    return OK;
+}
+
+static enum err temp_name(const char *name, char *out, size_t size)
+{
+    int n = snprintf(out, size, ".%s.%d.tmp", name, (int)gettid());
+    ENSURE(n > 0 && (size_t)n < size, ERR_INVALID, "bad_path", "File name too long.");
+    return OK;
+}
+
+static enum err system_replace(void *self, const char *path, struct span content, unsigned mode)
+{
+    AUTO(close_fd) int parent = -1;
+    const char *name;
+    char temp[280];
+
+    TRY(open_parent(self, path, true, &parent, &name));
+    TRY(temp_name(name, temp, sizeof temp));
+    TRY(write_temp(parent, path, temp, content, mode));
+    if (renameat(parent, temp, parent, name) != 0)
+        return fail_errno("rename", path);
+    sync_or_die(parent);
+    return OK;
+}
+
+static enum err same_content(void *self, const char *path, struct span content)
+{
+    AUTO(buf_done) struct buf there;
+
+    buf_init(&there, content.len + 1);
+    enum err e = system_read(self, path, &there);
+    if (e == ERR_LIMIT || (e == OK && !span_eq(buf_span(&there), content)))
+        FAIL(ERR_CONFLICT, "file_differs", "%s exists with other content.", path);
+    return e;
+}
+
+static enum err system_create(void *self, const char *path, struct span content, unsigned mode)
+{
+    AUTO(close_fd) int parent = -1;
+    const char *name;
+    char temp[280];
+
+    TRY(open_parent(self, path, true, &parent, &name));
+    TRY(temp_name(name, temp, sizeof temp));
+    TRY(write_temp(parent, path, temp, content, mode));
+    int linked = linkat(parent, temp, parent, name, 0);
+    int why = errno;
+    (void)unlinkat(parent, temp, 0);
+    if (linked != 0) {
+        errno = why;
+        if (why == EEXIST)
+            return same_content(self, path, content);
+        return fail_errno("link", path);
+    }
+    sync_or_die(parent);
+    return OK;
+}
+
+static enum err system_append_open(void *self, const char *path, unsigned mode, int *ret_handle)
+{
+    AUTO(close_fd) int parent = -1;
+    const char *name;
+
+    TRY(open_parent(self, path, true, &parent, &name));
+    int fd = openat(parent, name, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return fail_errno("open", path);
+    sync_or_die(parent);
+    *ret_handle = fd;
+    return OK;
+}
+
+static enum err system_append(void *self, int handle, struct span content)
+{
+    (void)self;
+    return write_all(handle, content, "(append)");
+}
+
+static enum err system_sync(void *self, int handle)
+{
+    (void)self;
+    INVARIANT(fdatasync(handle) == 0, "a failed fsync cannot be repaired by a second one");
+    return OK;
+}
+
+static enum err system_truncate(void *self, int handle, uint64_t size)
+{
+    (void)self;
+    if (ftruncate(handle, (off_t)size) != 0)
+        return fail_errno("truncate", "(append)");
+    sync_or_die(handle);
+    return OK;
+}
+
+static void system_close(void *self, int handle)
+{
+    (void)self;
+    close(handle);
+}
+
+static enum err system_remove(void *self, const char *path)
+{
+    AUTO(close_fd) int parent = -1;
+    const char *name;
+
+    TRY(open_parent(self, path, false, &parent, &name));
+    if (unlinkat(parent, name, 0) != 0)
+        return fail_errno("remove", path);
+    sync_or_die(parent);
+    return OK;
+}
+
+static enum err visit_all(DIR *dir, enum err (*visit)(void *, const char *), void *context)
+{
+    struct dirent *e;
+    while ((e = readdir(dir)) != NULL)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            TRY(visit(context, e->d_name));
+    return OK;
+}
+
+static enum err system_list(void *self, const char *path, enum err (*visit)(void *, const char *),
+                            void *context)
+{
+    struct system_disk *d = self;
+    int fd = openat(d->dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir;
+
+    if (fd < 0)
+        return fail_errno("open", path);
+    dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return fail_errno("open", path);
+    }
+    enum err e = visit_all(dir, visit, context);
+    closedir(dir);
+    return e;
+}
+
+enum err disk_open(const char *dir, struct disk *ret_disk)
+{
+    struct system_disk *d = malloc(sizeof *d);
+
+    ENSURE(d, ERR_NOMEM, "no_memory", "No memory.");
+    d->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->dir_fd < 0) {
+        free(d);
+        return fail_errno("open", dir);
+    }
+    *ret_disk = (struct disk){system_read,
+                              system_replace,
+                              system_create,
+                              system_append_open,
+                              system_append,
+                              system_sync,
+                              system_truncate,
+                              system_close,
+                              system_remove,
+                              system_list,
+                              d};
+    return OK;
+}
+
+void disk_close(struct disk *disk)
+{
+    struct system_disk *d = disk ? disk->self : NULL;
+    if (!d)
+        return;
+    close(d->dir_fd);
+    free(d);
+    disk->self = NULL;
+}
