@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_STORE_NOTES_H
+#define STORE_STORE_NOTES_H
+
+/* notes - the kinds of struct store_note and what their members mean. */
+enum note_kind {
+    NOTE_PLACE = 1,  /* a place changed: a = event_no, b = place_no, c = enum place_state, d = held until ms */
+    NOTE_ENTRY,      /* a ledger entry was appended: a = entry_no */
+    NOTE_JOB,        /* an outbox job was added: a = due ms */
+    NOTE_ALERT,      /* an alert was raised: a = alert_no, c = organiser_no */
+    NOTE_ORDER,      /* an order changed: a = event_no; readers ask for it by id */
+    NOTE_EVENT,      /* an event or its prices changed: a = event_no */
+    NOTE_SESSION,    /* sessions, grants or devices changed: cached decisions are void */
+};
+
+enum place_state {
+    PLACE_FREE = 0,
+    PLACE_HELD = 1,    /* until a time; free again by itself after it */
+    PLACE_ORDERED = 2, /* an order waits for its payment; only the order's end frees it */
+    PLACE_SOLD = 3,    /* a valid ticket */
+    PLACE_BLOCKED = 4, /* never for sale */
+};
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_STORE_WRITER_H
+#define STORE_STORE_WRITER_H
+
+/*
+ * writer - the one write path: a bounded queue, one thread, group commit.
+ *
+ * Any thread submits commands. The writer takes what waits (door lane first), runs each inside a savepoint of one
+ * transaction, checks D1, commits once (one fsync), then calls every command's `done`. Checkpoints: a thread of its own copies
+ * PASSIVE; past 64 MB of WAL the writer runs RESTART between batches.
+ */
+#include "store/store/store.h"
+
+enum writer_lane { LANE_DOOR, LANE_SALE, LANE_BACK, LANE_COUNT };
+
+struct command {
+    /* On the writer thread, inside a savepoint. Not OK undoes it. Must not block, must not call the network. */
+    enum err (*run)(struct store_tx *tx, struct command *c);
+    /*
+     * On the writer thread, after the commit is durable (error NULL) or after the command failed or was lost with its batch.
+     * Must not block. May free the command.
+     */
+    void (*done)(struct command *c, const struct err_info *error);
+    enum writer_lane lane;
+    struct command *next; /* the queue's */
+    struct err_info error; /* the queue's */
+};
+
+struct writer;
+
+struct writer_config {
+    size_t queue_max;  /* commands waiting per lane; more are refused with ERR_BUSY */
+    size_t batch_max;  /* commands per transaction */
+    /* On the writer thread; may be NULL. released: inside the batch, its effects are visible to later commands. lost: the
+       batch was rolled back after some were released, forget what they said. */
+    void (*released)(void *context, const struct store_note *notes, size_t count);
+    void (*committed)(void *context, const struct store_note *notes, size_t count);
+    void (*lost)(void *context);
+    void *context;
+};
+
+RESULT writer_start(struct store *s, const struct writer_config *config, struct writer **ret_writer);
+/* Runs what is queued, then ends the thread. */
+void writer_stop(struct writer *w);
+/* ERR_BUSY "queue_full" when the lane is full or the writer is stopping; the command is then untouched. */
+RESULT writer_submit(struct writer *w, struct command *c);
+/* Submit and wait for the outcome; for set-up, CLI and tests. */
+RESULT writer_call(struct writer *w, enum writer_lane lane, enum err (*run)(struct store_tx *tx, void *context), void *context);
+
+struct writer_figures {
+    uint64_t batches, commands, failed, lost, checkpoints;
+    uint64_t largest_batch;
+    uint64_t wal_bytes;
+};
+void writer_figures(struct writer *w, struct writer_figures *ret_figures);
+
+#endif
