@@ -233,7 +233,8 @@ CREATE TABLE sale_order (
     amount_minor @INT@ NOT NULL CHECK (amount_minor BETWEEN 0 AND 1000000000),
     currency @TEXT@ NOT NULL CHECK (length(currency) = 3),
     created_ms @INT@ NOT NULL,
-    pay_until_ms @INT@ NOT NULL,
+    pay_until_ms @INT@ NOT NULL,             -- then the provider is asked to expire the session
+    cancel_ms @INT@,                         -- the fan asked for the end
     ended_ms @INT@,
     version @INT@ NOT NULL DEFAULT 1
 ) @CLUSTERED@;
@@ -264,11 +265,14 @@ CREATE TABLE payment (
     currency @TEXT@ NOT NULL,
     captured_minor @INT@ NOT NULL DEFAULT 0 CHECK (captured_minor BETWEEN 0 AND amount_minor),
     refunded_minor @INT@ NOT NULL DEFAULT 0 CHECK (refunded_minor BETWEEN 0 AND captured_minor),
+    tries @INT@ NOT NULL DEFAULT 0,
+    next_ms @INT@ NOT NULL,                  -- when settlement looks at it again, while creating or open
     created_ms @INT@ NOT NULL,
     UNIQUE (order_id, attempt),
     CHECK (state <> 'open' OR session_ref IS NOT NULL),
     CHECK (state <> 'captured' OR intent_ref IS NOT NULL)
 ) @CLUSTERED@;
+CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating', 'open');
 -- At most one attempt of an order can still bring money.
 CREATE UNIQUE INDEX payment_live ON payment (order_id) WHERE state IN ('creating', 'open', 'captured');
 
@@ -288,9 +292,12 @@ CREATE TABLE refund (
     reason @TEXT@ NOT NULL CHECK (reason IN ('late_payment', 'requested', 'event_cancelled')),
     state @TEXT@ NOT NULL CHECK (state IN ('asked', 'done', 'failed')),
     refund_ref @TEXT@ UNIQUE,
+    tries @INT@ NOT NULL DEFAULT 0,
+    next_ms @INT@ NOT NULL,                  -- when settlement tries again, while asked
     created_ms @INT@ NOT NULL
 ) @CLUSTERED@;
 CREATE INDEX refund_order ON refund (order_id);
+CREATE INDEX refund_due ON refund (next_ms) WHERE state = 'asked';
 
 -- Double entry: lines of one booking sum to zero (asserted on write, checked by audit).
 CREATE TABLE posting (
@@ -309,7 +316,7 @@ CREATE INDEX posting_order ON posting (order_id);
 CREATE TABLE job (
     job_no @SERIAL@,
     id @BLOB@ NOT NULL UNIQUE CHECK (length(id) = 16),
-    kind @TEXT@ NOT NULL,                    -- see reach/notify and sale/payment
+    kind @TEXT@ NOT NULL,                    -- see reach/notify
     subject_id @BLOB@ NOT NULL CHECK (length(subject_id) = 16),
     state @TEXT@ NOT NULL CHECK (state IN ('waiting', 'done', 'dead')),
     attempts @INT@ NOT NULL DEFAULT 0,
