@@ -14,4 +14,7 @@
 #include "ground/base/span.h"
 #include "ground/base/utf8.h"
 
+/* Last: see there. */
+#include "ground/base/banned.h"
+
 #endif
