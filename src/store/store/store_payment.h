@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_STORE_STORE_PAYMENT_H
+#define STORE_STORE_STORE_PAYMENT_H
+
+/* store_payment - rows of payments, provider events, refunds and postings, as values. Rules are in sale/payment. */
+#include "store/store/store.h"
+
+enum { PAYMENT_REF_MAX = 128, PAYMENT_URL_MAX = 1024 };
+
+enum payment_state {
+    PAYMENT_CREATING,
+    PAYMENT_OPEN,
+    PAYMENT_CAPTURED,
+    PAYMENT_EXPIRED,
+    PAYMENT_FAILED
+};
+enum refund_state { REFUND_ASKED, REFUND_DONE, REFUND_FAILED };
+
+struct payment_row {
+    struct payment_id id;
+    struct order_id order;
+    int64_t organiser_no;
+    int64_t attempt;
+    enum payment_state state;
+    char session_ref[PAYMENT_REF_MAX];
+    char intent_ref[PAYMENT_REF_MAX];
+    char url[PAYMENT_URL_MAX];
+    struct money amount;
+    int64_t captured_minor, refunded_minor;
+    int64_t tries, next_ms;
+};
+
+struct refund_row {
+    struct refund_id id;
+    struct payment_id payment;
+    struct order_id order;
+    int64_t organiser_no;
+    struct money amount;
+    char reason[24];
+    enum refund_state state;
+    char refund_ref[PAYMENT_REF_MAX];
+    char intent_ref[PAYMENT_REF_MAX];
+    int64_t tries;
+};
+
+const char *payment_state_name(enum payment_state state);
+const char *refund_state_name(enum refund_state state);
+
+/* ERR_NOT_FOUND "no_payment" / "no_refund" when there is none. */
+RESULT store_payment_by_id(struct store_tx *tx, struct payment_id id, struct payment_row *ret_row);
+RESULT store_payment_by_session(struct store_tx *tx, const char *session_ref,
+                                struct payment_row *ret_row);
+RESULT store_payment_newest(struct store_tx *tx, struct order_id order,
+                            struct payment_row *ret_row);
+/* Those that settlement must look at, earliest first; at most max. */
+RESULT store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *rows, size_t max,
+                          size_t *ret_count);
+
+/* A new attempt in state creating, due now. Needs its ledger entry. */
+RESULT store_payment_insert(struct store_tx *tx, const struct payment_row *row);
+/* creating -> open; ERR_CONFLICT "payment_state" otherwise. */
+RESULT store_payment_set_open(struct store_tx *tx, struct payment_id id, const char *session_ref,
+                              const char *url, int64_t next_ms);
+RESULT store_payment_set_captured(struct store_tx *tx, struct payment_id id, const char *intent_ref,
+                                  int64_t captured_minor);
+/* creating or open -> expired or failed. */
+RESULT store_payment_set_ended(struct store_tx *tx, struct payment_id id, enum payment_state state);
+RESULT store_payment_add_refunded(struct store_tx *tx, struct payment_id id, int64_t amount_minor);
+RESULT store_payment_later(struct store_tx *tx, struct payment_id id, int64_t next_ms);
+
+/* True when this provider event was not seen before (and is now). */
+RESULT store_provider_event_first(struct store_tx *tx, const char *ref, const char *kind,
+                                  bool *ret_first);
+
+RESULT store_refund_by_id(struct store_tx *tx, struct refund_id id, struct refund_row *ret_row);
+RESULT store_refunds_of_order(struct store_tx *tx, struct order_id order, struct refund_row *rows,
+                              size_t max, size_t *ret_count);
+RESULT store_refunds_due(struct store_tx *tx, int64_t now_ms, struct refund_row *rows, size_t max,
+                         size_t *ret_count);
+RESULT store_refund_insert(struct store_tx *tx, const struct refund_row *row);
+/* asked -> done or failed; ERR_CONFLICT "refund_state" otherwise. */
+RESULT store_refund_set_state(struct store_tx *tx, struct refund_id id, enum refund_state state,
+                              const char *refund_ref);
+RESULT store_refund_later(struct store_tx *tx, struct refund_id id, int64_t next_ms);
+
+struct posting_line {
+    const char *account;  /* provider, sales, fees, late_money */
+    int64_t amount_minor; /* zero lines are left out */
+};
+/* One booking; the lines must sum to zero (asserted). booking_id is the payment's or refund's. */
+RESULT store_posting_book(struct store_tx *tx, const uint8_t booking_id[ID_BYTES],
+                          struct order_id order, struct currency currency,
+                          const struct posting_line *lines, size_t count);
+
+#endif
