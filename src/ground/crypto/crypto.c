@@ -222,7 +222,7 @@ enum err password_verify(struct span password, const char *text, struct password
            "The password is wrong.");
     ENSURE(strlen(text) < sizeof own && strncmp(text, "$argon2id$", 10) == 0, ERR_CORRUPT,
            "bad_password_hash", "A stored password hash is not one of ours.");
-    strcpy(own, text); /* the length is checked above */
+    memcpy(own, text, strlen(text));
     int right = crypto_pwhash_str_verify(own, (const char *)password.data, password.len);
     ENSURE(right == 0, ERR_DENIED, "wrong_password", "The password is wrong.");
     *ret_needs_rehash =
