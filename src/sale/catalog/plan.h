@@ -65,7 +65,7 @@ struct plan_seat {
 
 enum plan_numbers { PLAN_NUMBERS_NONE, PLAN_NUMBERS_START, PLAN_NUMBERS_END, PLAN_NUMBERS_BOTH };
 
-struct plan_row {
+struct plan_seat_row {
     uint32_t zone;
     const char *number;     /* what is written at it: "5" */
     const char *row_label;  /* NULL or as in the file */
@@ -115,7 +115,7 @@ struct plan {
     uint16_t width, height; /* plan units */
     struct plan_category *categories;
     struct plan_zone *zones;
-    struct plan_row *rows;
+    struct plan_seat_row *rows;
     struct plan_seat *seats;
     struct plan_area *areas;
     struct plan_decoration *decorations;
