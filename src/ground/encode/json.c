@@ -120,6 +120,19 @@ static enum err as_i64(const json_t *v, const char *pointer, int64_t min, int64_
     return OK;
 }
 
+/* Why doubles here: drawings have fractions. Nothing of them leaves this function. */
+static enum err as_scaled(const json_t *v, const char *pointer, int64_t scale, int64_t min,
+                          int64_t max, int64_t *ret_value)
+{
+    ENSURE_AT(json_is_number(v), pointer, ERR_INVALID, "wrong_type", "A number is expected here.");
+    double scaled = json_number_value(v) * (double)scale;
+    ENSURE_AT(scaled > (double)min - 0.5 && scaled < (double)max + 0.5, pointer, ERR_INVALID,
+              "out_of_range", "The number lies between %lld and %lld.", (long long)(min / scale),
+              (long long)(max / scale));
+    *ret_value = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+    return OK;
+}
+
 static enum err as_bool(const json_t *v, const char *pointer, bool *ret_value)
 {
     ENSURE_AT(json_is_boolean(v), pointer, ERR_INVALID, "wrong_type",
@@ -217,6 +230,20 @@ enum err json_opt_i64(struct json_object *o, const char *key, int64_t min, int64
 {
     MEMBER(false);
     return as_i64(v, pointer, min, max, ret_value);
+}
+
+enum err json_need_scaled(struct json_object *o, const char *key, int64_t scale, int64_t min,
+                          int64_t max, int64_t *ret_value)
+{
+    MEMBER(true);
+    return as_scaled(v, pointer, scale, min, max, ret_value);
+}
+
+enum err json_opt_scaled(struct json_object *o, const char *key, int64_t scale, int64_t min,
+                         int64_t max, int64_t *ret_value)
+{
+    MEMBER(false);
+    return as_scaled(v, pointer, scale, min, max, ret_value);
 }
 
 enum err json_need_bool(struct json_object *o, const char *key, bool *ret_value)

@@ -67,6 +67,11 @@ RESULT json_need_i64(struct json_object *o, const char *key, int64_t min, int64_
                      int64_t *ret_value);
 RESULT json_opt_i64(struct json_object *o, const char *key, int64_t min, int64_t max,
                     int64_t *ret_value);
+/* Any number, times scale, rounded to a whole one: 12.25 at scale 4 is 49. */
+RESULT json_need_scaled(struct json_object *o, const char *key, int64_t scale, int64_t min,
+                        int64_t max, int64_t *ret_value);
+RESULT json_opt_scaled(struct json_object *o, const char *key, int64_t scale, int64_t min,
+                       int64_t max, int64_t *ret_value);
 RESULT json_need_bool(struct json_object *o, const char *key, bool *ret_value);
 RESULT json_opt_bool(struct json_object *o, const char *key, bool *ret_value);
 RESULT json_need_array(struct json_object *o, const char *key, size_t count_max,
