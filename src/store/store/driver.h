@@ -10,19 +10,24 @@
 
 struct store_conn;
 
+enum conn_kind {
+    CONN_WRITER,     /* owns the database: a second one, of any process, is refused with ERR_BUSY "in_use" */
+    CONN_CHECKPOINT, /* beside the writer of the same process, only for checkpoint */
+    CONN_READER,     /* refuses writes */
+};
+
 struct store_driver {
     const char *name;
-    /* Open; read_only connections refuse writes. */
-    enum err (*open)(const struct store_config *config, bool read_only, struct store_conn **ret_conn);
+    enum err (*open)(const struct store_config *config, enum conn_kind kind, struct store_conn **ret_conn);
     void (*close)(struct store_conn *c);
     /* Schema version of the file, 0 when empty. */
     enum err (*version)(struct store_conn *c, int *ret_version);
-    /*
-     * Run one migration script (tokens of migrations.h already meaningful to the driver) and set the version, in one
-     * transaction. backup copies the whole database to a new file first.
-     */
+    /* Check the database, run one migration script (the driver replaces the tokens of migrations.h) and set the version, in
+       one transaction. */
     enum err (*migrate)(struct store_conn *c, const char *script, int version);
+    /* Copy the whole database, as of one moment, to a new file. ERR_CONFLICT when that is there already. */
     enum err (*backup)(struct store_conn *c, const char *to_path);
+    /* A read transaction is a snapshot of this moment. */
     enum err (*begin)(struct store_conn *c, bool write);
     enum err (*commit)(struct store_conn *c);
     void (*rollback)(struct store_conn *c);
@@ -30,8 +35,10 @@ struct store_driver {
     enum err (*release)(struct store_conn *c);
     /* ERR_IO when the whole transaction is gone (disk full, I/O error): then no command of the batch succeeded. */
     enum err (*rollback_to)(struct store_conn *c);
+    /* sql is SQL_COUNT for a statement that is not to be cached. */
     enum err (*exec)(struct store_conn *c, enum store_sql sql, const char *text, const struct store_value *args,
                      size_t count, int64_t *ret_changed);
+    /* Runs to the first row; next gives it. */
     enum err (*query)(struct store_conn *c, enum store_sql sql, const char *text, const struct store_value *args,
                       size_t count, void **ret_cursor);
     enum err (*next)(void *cursor, bool *ret_row);
@@ -39,8 +46,11 @@ struct store_driver {
     bool (*is_null)(void *cursor, int column);
     int64_t (*get_int)(void *cursor, int column);
     struct span (*get_bytes)(void *cursor, int column);
-    /* Copy what can be copied of the log into the file without waiting (passive) or restart it (writer, between batches). */
-    enum err (*checkpoint)(struct store_conn *c, bool restart, uint64_t *ret_log_bytes);
+    /* Copy what can be copied of the log into the file without waiting (passive), or all of it and begin the log anew (writer,
+       between batches; ERR_BUSY while a reader needs the old one). */
+    enum err (*checkpoint)(struct store_conn *c, bool restart);
+    /* Of the log that has not begun anew, as of the writer's last commit; 0 where there is none to mind. */
+    uint64_t (*log_bytes)(struct store_conn *c);
 };
 
 #endif

@@ -80,7 +80,10 @@ static inline struct store_value sv_blob(struct span s)
  */
 RESULT store_exec(struct store_tx *tx, enum store_sql sql, const struct store_value *args, size_t count,
                   int64_t *ret_changed);
-/* The same for an audited table: when at least one row changed, (table of the statement, row id) is owed an entry. */
+/*
+ * The same for an audited table: when a row changed, (table of the statement, row id) is owed an entry. One call changes at
+ * most one row (each row owes its own entry): more of them is ERR_CORRUPT "unaudited_change" and the command is undone.
+ */
 RESULT store_exec_audited(struct store_tx *tx, enum store_sql sql, const uint8_t row_id[ID_BYTES],
                           const struct store_value *args, size_t count, int64_t *ret_changed);
 /* Called by trust/ledger when an entry naming this row has been appended in this savepoint. */
@@ -93,10 +96,13 @@ struct store_rows {
     void *cursor;
     enum err error;
 };
+/* Also for INSERT, UPDATE or DELETE with RETURNING on tables that are not audited. */
 RESULT store_query(struct store_tx *tx, enum store_sql sql, const struct store_value *args, size_t count,
                    struct store_rows *ret_rows);
 bool store_next(struct store_rows *rows); /* false at the end and on error */
 RESULT store_rows_end(struct store_rows *rows); /* always call; gives the error that ended it, if any */
+void store_rows_done(struct store_rows *rows);  /* for AUTO: ends what an early return left open; harmless after the other */
+/* Columns count from 0. A NULL reads as 0 or an empty span. */
 bool store_is_null(struct store_rows *rows, int column);
 int64_t store_int(struct store_rows *rows, int column);
 struct span store_text(struct store_rows *rows, int column);
@@ -133,9 +139,14 @@ struct store_config {
     const struct clock *clock;
     const struct rng *rng;
     const char *backup_dir;  /* where a copy is put before a migration runs; must exist */
+    bool read_only;          /* only readers; beside a process that writes it, or alone; never migrates */
 };
 
-/* Open, migrate when needed (a copy is taken first), refuse a database newer than this program (ERR_INVALID "newer_schema"). */
+/*
+ * Open, migrate when needed (a copy is taken first). ERR_INVALID "newer_schema" for a database newer than this program,
+ * "not_ours" for one of another program, "older_schema" for one that read_only may not migrate; ERR_BUSY "in_use" while
+ * another process has it open for writing.
+ */
 RESULT store_open(const struct store_config *config, struct store **ret_store);
 void store_close(struct store *s);
 int store_schema_version(void); /* of this program */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+/*
+ * internal - what store.c shares with the writer and the tests of this wing. No other room includes it.
+ *
+ * A write transaction is a row of commands: tx_begin, tx_command for each, tx_commit; one at a time for a store.
+ */
+#include "store/store/driver.h"
+#include "store/store/migrations.h"
+#include "store/store/store.h"
+
+enum {
+    TX_CURSORS_MAX = 16,    /* queries open at the same time */
+    TX_NOTES_MAX = 1 << 20, /* of one transaction */
+    TX_AUDITED_MAX = 65536, /* audited changes, and entries, of one command */
+};
+
+struct audit_mark {
+    enum store_audit table;
+    uint8_t row_id[ID_BYTES];
+};
+
+struct audit_marks {
+    struct audit_mark *items;
+    size_t count, cap;
+};
+
+struct store_tx {
+    struct store *store;
+    const struct store_driver *driver;
+    struct store_conn *conn;
+    bool write;
+    int64_t now_ms;
+    void *cursors[TX_CURSORS_MAX]; /* open ones, NULL elsewhere */
+    struct store_note *notes;      /* of the transaction so far */
+    size_t note_count, note_cap;
+    struct audit_marks owed, paid; /* of the command that runs */
+    struct err_info broken; /* the command must fail, whatever it returns; code OK: not broken */
+};
+
+struct statement {
+    const char *name;
+    enum store_audit audit;
+    const char *sql;
+};
+const struct statement *store_statement(enum store_sql sql);
+const char *store_audit_name(enum store_audit table);
+
+/* store_open with other migrations than the program's own. */
+RESULT store_open_migrations(const struct store_config *config,
+                             const struct store_migration *migrations, size_t count,
+                             struct store **ret_store);
+
+const struct store_config *store_config_of(const struct store *s);
+
+RESULT tx_begin(struct store *s, struct store_tx **ret_tx);
+/*
+ * Run one command in a savepoint, check D1, release; on any failure undo it. *ret_lost is set when the whole transaction is
+ * gone: call tx_rollback, none of its commands happened. The notes of a released command are tx->notes[ret_first..].
+ */
+RESULT tx_command(struct store_tx *tx, enum err (*run)(struct store_tx *tx, void *context),
+                  void *context, size_t *ret_first_note, bool *ret_lost);
+/* On failure the transaction is rolled back. */
+RESULT tx_commit(struct store_tx *tx);
+void tx_rollback(struct store_tx *tx);
+uint64_t tx_log_bytes(const struct store *s);
+RESULT tx_restart_log(struct store *s);
+
+/* Any statement text, tagged; not cached. Why: the tests of D1 need a change of each audited table without the rooms above. */
+RESULT tx_exec_text(struct store_tx *tx, const struct statement *statement,
+                    const uint8_t row_id[ID_BYTES], const struct store_value *args, size_t count,
+                    int64_t *ret_changed);
+
+#endif

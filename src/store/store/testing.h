@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_STORE_TESTING_H
+#define STORE_STORE_TESTING_H
+
+/*
+ * testing - a fresh database for one test: in a directory of its own, with a clock that stands still and repeatable
+ * randomness. Only tests link it (store_test_dep). Implemented in store/sqlite/testing.c, above both rooms. What a test cannot
+ * go on without ends the process with a sentence.
+ *
+ *     struct store_testing t;
+ *     store_testing_open(&t);
+ *     assert_int_equal(store_testing_run(&t, place_a_hold, &context), OK);
+ *     assert_int_equal(store_testing_number(&t, "SELECT count(*) FROM hold"), 1);
+ *     store_testing_close(&t);
+ */
+#include "store/store/store.h"
+
+enum { STORE_TESTING_PATH_MAX = 256 };
+
+struct store_testing {
+    struct store *store;
+    struct store_reader *reader;
+    struct clock_fixed clock; /* starts at STORE_TESTING_NOW_MS; clock_fixed_set moves it */
+    struct rng_seeded rng;
+    char dir[STORE_TESTING_PATH_MAX];  /* removed with everything in it at close */
+    char path[STORE_TESTING_PATH_MAX]; /* of the database */
+    struct store_note *notes;          /* of the last run that was OK; valid until the next run */
+    size_t note_count;
+    void *raw; /* of store_testing_sql */
+};
+
+#define STORE_TESTING_NOW_MS INT64_C(1790000000000) /* 2026-09-21T14:13:20Z */
+
+/* The directory is made in $TMPDIR or /tmp. */
+void store_testing_open(struct store_testing *t);
+void store_testing_close(struct store_testing *t);
+/* Close the store and open it again, as a restart does. */
+void store_testing_reopen(struct store_testing *t);
+
+/* Run one command on this thread: savepoint, D1 check, commit. What it fails with is in err_last(). */
+RESULT store_testing_run(struct store_testing *t,
+                         enum err (*run)(struct store_tx *tx, void *context), void *context);
+/* The same in a read snapshot. */
+RESULT store_testing_read(struct store_testing *t,
+                          enum err (*run)(struct store_tx *tx, void *context), void *context);
+
+/*
+ * Raw SQL past the store, for setting rows up and for looking (SQLite dialect; foreign keys and all constraints on; D1 is not
+ * checked). x'..' literals write blobs. store_testing_try gives ERR_CONFLICT "constraint" with the kind of the constraint in
+ * the sentence ("uniqueness", "reference", "check", "presence", "type").
+ */
+void store_testing_sql(struct store_testing *t, const char *sql);
+RESULT store_testing_try(struct store_testing *t, const char *sql);
+int64_t store_testing_number(struct store_testing *t, const char *sql);
+
+#endif
