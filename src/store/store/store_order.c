@@ -52,6 +52,22 @@ static enum err read_orders(struct store_rows *rows, struct order_row *out, size
     return OK;
 }
 
+enum err store_order_buyer(struct store_tx *tx, int64_t account_no, struct order_buyer *ret_buyer)
+{
+    struct store_rows rows;
+    bool found;
+
+    TRY(store_query(tx, SQL_order_buyer, SQL_ARGS(sv_int(account_no)), &rows));
+    found = store_next(&rows);
+    if (found) {
+        ret_buyer->person_no = store_int(&rows, 0);
+        store_id(&rows, 1, ret_buyer->account.b);
+    }
+    TRY(store_rows_end(&rows));
+    ENSURE(found, ERR_NOT_FOUND, "no_account", "There is no such account.");
+    return OK;
+}
+
 enum err store_order_by_id(struct store_tx *tx, struct order_id id, struct order_row *ret_row)
 {
     struct store_rows rows;

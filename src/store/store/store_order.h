@@ -34,6 +34,13 @@ struct order_line {
 
 const char *order_status_name(enum order_status status);
 
+/* Who bought, for ledger entries. ERR_NOT_FOUND "no_account". */
+struct order_buyer {
+    int64_t person_no;
+    struct account_id account;
+};
+RESULT store_order_buyer(struct store_tx *tx, int64_t account_no, struct order_buyer *ret_buyer);
+
 /* ERR_NOT_FOUND "no_order". */
 RESULT store_order_by_id(struct store_tx *tx, struct order_id id, struct order_row *ret_row);
 /* Newest first, created before the time (INT64_MAX for the first page). */

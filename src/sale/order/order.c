@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sale/order/order.h"
+
+#include <string.h>
+
+#include "store/store/store_core.h"
+
+/* An order on its way through one command: its row as it stands, its buyer, its lines. */
+struct course {
+    struct store_tx *tx;
+    struct ledger *ledger;
+    struct order_row order;
+    struct order_buyer buyer;
+    struct order_line lines[ORDER_LINES_MAX];
+    size_t line_count;
+    uint32_t places[ORDER_LINES_MAX]; /* of the lines */
+};
+
+static enum err course_load(struct course *c, struct order_id id)
+{
+    TRY(store_order_by_id(c->tx, id, &c->order));
+    TRY(store_order_buyer(c->tx, c->order.account_no, &c->buyer));
+    TRY(store_order_lines(c->tx, id, c->lines, &c->line_count));
+    for (size_t i = 0; i < c->line_count; i++)
+        c->places[i] = c->lines[i].place_no;
+    return OK;
+}
+
+static void note_order(struct course *c)
+{
+    store_note(c->tx, (struct store_note){.kind = NOTE_ORDER, .a = c->order.event_no});
+}
+
+/* An entry about the order: names its row; the caller adds what is particular and appends. */
+static void begin_entry(struct course *c, struct entry_draft *d, enum entry_kind kind)
+{
+    entry_begin(d, c->tx, kind, c->order.organiser_no, c->order.event_no);
+    entry_id(d, FIELD_order, c->order.id.b);
+    entry_person(d, FIELD_account, c->buyer.person_no, span_of(c->buyer.account.b, ID_BYTES));
+    entry_names(d, AUDIT_sale_order, c->order.id.b);
+}
+
+static void name_payment(struct entry_draft *d, struct payment_id payment)
+{
+    entry_id(d, FIELD_payment, payment.b);
+    entry_names(d, AUDIT_payment, payment.b);
+}
+
+static enum err set_status(struct course *c, enum order_status to)
+{
+    int64_t now_ms = store_now_ms(c->tx);
+
+    TRY(store_order_set_status(c->tx, c->order.id, c->order.status, to, now_ms));
+    c->order.status = to;
+    c->order.ended_ms = now_ms;
+    c->order.version++;
+    note_order(c);
+    return OK;
+}
+
+static enum err insert_payment(struct course *c, int64_t attempt, struct payment_id *ret_id)
+{
+    struct payment_row p = {.id = payment_id_make(store_clock(c->tx), store_rng(c->tx)),
+                            .order = c->order.id,
+                            .organiser_no = c->order.organiser_no,
+                            .attempt = attempt,
+                            .amount = c->order.amount};
+
+    TRY(store_payment_insert(c->tx, &p));
+    *ret_id = p.id;
+    return OK;
+}
+
+/* Work for reach/notify. */
+static enum err add_mail(struct course *c, const char *kind)
+{
+    struct job_id id = job_id_make(store_clock(c->tx), store_rng(c->tx));
+    return store_job_add(c->tx, id, kind, c->order.id.b, store_now_ms(c->tx));
+}
+
+/* One ticket a line, and the mail that says so. The order's status is paid already. */
+static enum err issue_tickets(struct course *c)
+{
+    struct ticket_row ticket;
+
+    for (size_t i = 0; i < c->line_count; i++)
+        TRY(ticket_issue(c->tx, c->ledger, &c->order, &c->buyer, &c->lines[i], &ticket));
+    return add_mail(c, "mail.order_paid");
+}
+
+static enum err lines_from_hold(struct course *c, const struct hold *hold)
+{
+    struct money sum = {0, hold->total.currency};
+
+    INVARIANT(hold->row.place_count <= ORDER_LINES_MAX,
+              "a hold has no more places than an order has lines");
+    c->line_count = hold->row.place_count;
+    for (size_t i = 0; i < c->line_count; i++) {
+        const struct place_price *p = &hold->prices[i];
+        c->places[i] = hold->row.places[i];
+        c->lines[i] =
+            (struct order_line){hold->row.places[i], p->category, p->price_minor, p->fee_minor};
+        TRY(money_add(sum, (struct money){p->price_minor, sum.currency}, &sum));
+        TRY(money_add(sum, (struct money){p->fee_minor, sum.currency}, &sum));
+    }
+    ENSURE(sum.amount_minor <= MONEY_MINOR_MAX, ERR_LIMIT, "amount_too_large",
+           "The order is too large.");
+    c->order.amount = sum;
+    return OK;
+}
+
+/* A used id: the same order again is answered with itself. */
+static enum err placed_before(struct course *c, const struct order_request *req)
+{
+    ENSURE(c->order.account_no == req->account_no && hold_id_eq(c->order.hold, req->hold),
+           ERR_CONFLICT, "id_reused", "This order id was used for another order.");
+    return OK;
+}
+
+static enum err append_placed(struct course *c, const struct payment_id *payment)
+{
+    struct entry_draft d;
+
+    begin_entry(c, &d, ENTRY_order_placed);
+    entry_id(&d, FIELD_hold, c->order.hold.b);
+    entry_money(&d, FIELD_amount, c->order.amount);
+    entry_int(&d, FIELD_count, (int64_t)c->line_count);
+    if (payment)
+        name_payment(&d, *payment);
+    return ledger_append(c->tx, c->ledger, &d, NULL);
+}
+
+enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
+                     struct order_row *ret_order)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct payment_id payment;
+    struct hold hold;
+    enum err found = store_order_by_id(tx, req->id, &c.order);
+
+    if (found == OK) {
+        TRY(placed_before(&c, req));
+        *ret_order = c.order;
+        return OK;
+    }
+    if (found != ERR_NOT_FOUND)
+        return found;
+    TRY(hold_take_for_order(tx, req->hold, req->account_no, req->id, &hold));
+    TRY(lines_from_hold(&c, &hold));
+    TRY(store_order_buyer(tx, req->account_no, &c.buyer));
+    int64_t now_ms = store_now_ms(tx);
+    bool free_order = c.order.amount.amount_minor == 0;
+    c.order.id = req->id;
+    c.order.organiser_no = hold.row.organiser_no;
+    c.order.event_no = hold.row.event_no;
+    c.order.account_no = req->account_no;
+    c.order.hold = req->hold;
+    c.order.status = free_order ? ORDER_PAID : ORDER_AWAITING;
+    c.order.created_ms = now_ms;
+    c.order.pay_until_ms = now_ms + ORDER_PAY_MS;
+    c.order.ended_ms = free_order ? now_ms : 0;
+    c.order.version = 1;
+    TRY(store_order_insert(tx, &c.order, c.lines, c.line_count));
+    note_order(&c);
+    if (free_order) {
+        TRY(append_placed(&c, NULL));
+        TRY(issue_tickets(&c));
+    } else {
+        TRY(insert_payment(&c, 1, &payment));
+        TRY(append_placed(&c, &payment));
+    }
+    *ret_order = c.order;
+    return OK;
+}
+
+enum err order_cancel(struct store_tx *tx, struct ledger *ledger, struct order_id id,
+                      int64_t account_no, struct order_row *ret_order)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct payment_row payment;
+    struct entry_draft d;
+    bool first;
+
+    TRY(course_load(&c, id));
+    ENSURE(c.order.account_no == account_no, ERR_NOT_FOUND, "no_order", "There is no such order.");
+    ENSURE(c.order.status == ORDER_AWAITING, ERR_CONFLICT, "order_state",
+           "The order is %s and cannot be cancelled.", order_status_name(c.order.status));
+    TRY(store_order_set_cancel(tx, id, &first));
+    if (first) {
+        TRY(store_payment_newest(tx, id, &payment));
+        TRY(store_payment_later(tx, payment.id, store_now_ms(tx)));
+        begin_entry(&c, &d, ENTRY_order_cancelled);
+        entry_str(&d, FIELD_status, "asked");
+        TRY(ledger_append(tx, ledger, &d, NULL));
+        note_order(&c);
+    }
+    return store_order_by_id(tx, id, ret_order);
+}
+
+enum err order_session_opened(struct store_tx *tx, struct ledger *ledger, struct payment_id id,
+                              const struct stripe_session *session)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct payment_row payment;
+    struct entry_draft d;
+
+    TRY(store_payment_by_id(tx, id, &payment));
+    if (payment.state != PAYMENT_CREATING)
+        return OK;
+    TRY(course_load(&c, payment.order));
+    int64_t now_ms = store_now_ms(tx);
+    int64_t look_ms = c.order.cancel_ms ? now_ms : now_ms + ORDER_ASK_MS;
+    TRY(store_payment_set_open(tx, id, session->ref, session->url, look_ms));
+    TRY(store_order_touch(tx, c.order.id));
+    note_order(&c);
+    begin_entry(&c, &d, ENTRY_payment_opened);
+    name_payment(&d, id);
+    entry_str(&d, FIELD_session_ref, session->ref);
+    entry_int(&d, FIELD_attempt, payment.attempt);
+    return ledger_append(tx, ledger, &d, NULL);
+}
+
+/* The order ends without money: its places are free again. The payment row is named by the caller's entry. */
+static enum err end_unpaid(struct course *c, const struct payment_row *payment,
+                           enum payment_state state)
+{
+    bool cancelled = c->order.cancel_ms != 0;
+    struct entry_draft d;
+
+    TRY(store_payment_set_ended(c->tx, payment->id, state));
+    TRY(hold_free_order_places(c->tx, c->order.event_no, c->places, c->line_count, c->order.id));
+    TRY(set_status(c, cancelled ? ORDER_CANCELLED : ORDER_EXPIRED));
+    begin_entry(c, &d, cancelled ? ENTRY_order_cancelled : ENTRY_order_expired);
+    name_payment(&d, payment->id);
+    entry_str(&d, FIELD_status, payment_state_name(state));
+    return ledger_append(c->tx, c->ledger, &d, NULL);
+}
+
+enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct payment_id id,
+                              bool again, int64_t next_ms)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct payment_row payment;
+    struct payment_id fresh;
+    struct entry_draft d;
+
+    TRY(store_payment_by_id(tx, id, &payment));
+    if (payment.state != PAYMENT_CREATING)
+        return OK;
+    TRY(course_load(&c, payment.order));
+    if (!again || c.order.cancel_ms || c.order.pay_until_ms <= store_now_ms(tx))
+        return end_unpaid(&c, &payment, PAYMENT_FAILED);
+    TRY(store_payment_set_ended(tx, id, PAYMENT_FAILED));
+    TRY(insert_payment(&c, payment.attempt + 1, &fresh));
+    TRY(store_payment_later(tx, fresh, next_ms));
+    begin_entry(&c, &d, ENTRY_payment_state);
+    name_payment(&d, id);
+    entry_names(&d, AUDIT_payment, fresh.b);
+    entry_str(&d, FIELD_status, payment_state_name(PAYMENT_FAILED));
+    entry_int(&d, FIELD_attempt, payment.attempt + 1);
+    return ledger_append(tx, ledger, &d, NULL);
+}
+
+static enum err book_capture(struct course *c, const struct payment_row *payment)
+{
+    int64_t price = 0, fee = 0;
+
+    for (size_t i = 0; i < c->line_count; i++) {
+        price += c->lines[i].price_minor;
+        fee += c->lines[i].fee_minor;
+    }
+    const struct posting_line lines[] = {
+        {"provider", c->order.amount.amount_minor}, {"sales", -price}, {"fees", -fee}};
+    return store_posting_book(c->tx, payment->id.b, c->order.id, c->order.amount.currency, lines,
+                              COUNT_OF(lines));
+}
+
+static enum err pay(struct course *c, const struct payment_row *payment, const char *intent_ref)
+{
+    struct entry_draft d;
+
+    TRY(book_capture(c, payment));
+    TRY(set_status(c, ORDER_PAID));
+    begin_entry(c, &d, ENTRY_order_paid);
+    name_payment(&d, payment->id);
+    entry_str(&d, FIELD_intent_ref, intent_ref);
+    entry_money(&d, FIELD_amount, c->order.amount);
+    TRY(ledger_append(c->tx, c->ledger, &d, NULL));
+    return issue_tickets(c);
+}
+
+/* O4: money that came too late and found its places taken goes back, all of it. */
+static enum err return_late_money(struct course *c, const struct payment_row *payment,
+                                  const char *intent_ref)
+{
+    struct money amount = c->order.amount;
+    struct refund_row refund = {.id = refund_id_make(store_clock(c->tx), store_rng(c->tx)),
+                                .payment = payment->id,
+                                .order = c->order.id,
+                                .organiser_no = c->order.organiser_no,
+                                .amount = amount,
+                                .reason = "late_payment"};
+    const struct posting_line lines[] = {{"provider", amount.amount_minor},
+                                         {"late_money", -amount.amount_minor}};
+    struct entry_draft d;
+
+    TRY(store_posting_book(c->tx, payment->id.b, c->order.id, amount.currency, lines,
+                           COUNT_OF(lines)));
+    TRY(store_refund_insert(c->tx, &refund));
+    TRY(store_payment_add_refunded(c->tx, payment->id, amount.amount_minor));
+    TRY(store_order_touch(c->tx, c->order.id));
+    note_order(c);
+    begin_entry(c, &d, ENTRY_refund_asked);
+    name_payment(&d, payment->id);
+    entry_id(&d, FIELD_refund, refund.id.b);
+    entry_names(&d, AUDIT_refund, refund.id.b);
+    entry_str(&d, FIELD_intent_ref, intent_ref);
+    entry_str(&d, FIELD_reason, refund.reason);
+    entry_money(&d, FIELD_amount, amount);
+    TRY(ledger_append(c->tx, c->ledger, &d, NULL));
+    return add_mail(c, "mail.late_money");
+}
+
+static enum err settle(struct course *c, const struct payment_row *payment,
+                       const struct stripe_session *s)
+{
+    TRY(store_payment_set_captured(c->tx, payment->id, s->intent_ref, s->amount.amount_minor));
+    if (c->order.status == ORDER_AWAITING)
+        return pay(c, payment, s->intent_ref);
+    INVARIANT(c->order.status == ORDER_CANCELLED || c->order.status == ORDER_EXPIRED,
+              "money is captured once, so the order either waits for it or has ended without it");
+    enum err e = hold_retake(c->tx, c->order.event_no, c->places, c->line_count, c->order.id);
+    if (e == ERR_CONFLICT)
+        return return_late_money(c, payment, s->intent_ref);
+    TRY(e);
+    return pay(c, payment, s->intent_ref);
+}
+
+enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
+                            const struct stripe_session *s, const char *event_ref)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct payment_row payment;
+    bool first = true;
+
+    TRY(store_payment_by_session(tx, s->ref, &payment));
+    ENSURE(s->amount.amount_minor == payment.amount.amount_minor &&
+               currency_eq(s->amount.currency, payment.amount.currency),
+           ERR_CONFLICT, "amount_mismatch", "The provider's amount is not the order's.");
+    if (event_ref)
+        TRY(store_provider_event_first(tx, event_ref, "session", &first));
+    if (!first || payment.state == PAYMENT_CAPTURED)
+        return OK;
+    TRY(course_load(&c, payment.order));
+    if (s->paid)
+        return settle(&c, &payment, s);
+    if (s->status == STRIPE_EXPIRED && payment.state == PAYMENT_OPEN)
+        return end_unpaid(&c, &payment, PAYMENT_EXPIRED);
+    if (payment.state == PAYMENT_OPEN)
+        return store_payment_later(tx, payment.id, store_now_ms(tx) + ORDER_ASK_MS);
+    return OK;
+}
+
+static enum err finish_refund(struct course *c, const struct refund_row *refund,
+                              const char *refund_ref)
+{
+    const struct posting_line lines[] = {{"provider", -refund->amount.amount_minor},
+                                         {"late_money", refund->amount.amount_minor}};
+    struct entry_draft d;
+
+    TRY(store_posting_book(c->tx, refund->id.b, c->order.id, refund->amount.currency, lines,
+                           COUNT_OF(lines)));
+    TRY(store_refund_set_state(c->tx, refund->id, REFUND_DONE, refund_ref));
+    TRY(store_order_touch(c->tx, c->order.id));
+    note_order(c);
+    begin_entry(c, &d, ENTRY_refund_done);
+    entry_id(&d, FIELD_refund, refund->id.b);
+    entry_names(&d, AUDIT_refund, refund->id.b);
+    entry_str(&d, FIELD_refund_ref, refund_ref);
+    return ledger_append(c->tx, c->ledger, &d, NULL);
+}
+
+static enum err fail_refund(struct course *c, const struct refund_row *refund,
+                            const char *refund_ref)
+{
+    struct entry_draft d;
+
+    TRY(store_refund_set_state(c->tx, refund->id, REFUND_FAILED, refund_ref));
+    TRY(store_order_touch(c->tx, c->order.id));
+    note_order(c);
+    begin_entry(c, &d, ENTRY_refund_failed);
+    entry_id(&d, FIELD_refund, refund->id.b);
+    entry_names(&d, AUDIT_refund, refund->id.b);
+    return ledger_append(c->tx, c->ledger, &d, NULL);
+}
+
+enum err order_refund_says(struct store_tx *tx, struct ledger *ledger, struct refund_id id,
+                           const struct stripe_refund *answer)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct refund_row refund;
+
+    TRY(store_refund_by_id(tx, id, &refund));
+    if (refund.state != REFUND_ASKED)
+        return OK;
+    TRY(course_load(&c, refund.order));
+    if (answer->done)
+        return finish_refund(&c, &refund, answer->ref);
+    if (answer->failed)
+        return fail_refund(&c, &refund, answer->ref);
+    return store_refund_later(tx, id, store_now_ms(tx) + ORDER_ASK_MS);
+}

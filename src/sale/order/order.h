@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SALE_ORDER_ORDER_H
+#define SALE_ORDER_ORDER_H
+
+/*
+ * order - the state machine that ties a hold, a payment and tickets together, so that money and tickets always agree (M1).
+ *
+ *     hold --order_place--> awaiting_payment --order_settle--> paid
+ *                               |   \--(pay_until, or cancel)--> the provider is asked to expire its session
+ *                               \--order_session_over--> expired | cancelled (places free)
+ *     paid money for an ended order: takes the places again if all are free, else a refund is asked for at once.
+ *
+ * Every function here is the body of a command: it runs in the writer's transaction, changes rows, appends the ledger entries
+ * and leaves notes. None of them calls out: what the provider must be asked is found by settlement in the payments and
+ * refunds that are due (store_payment.h). Amounts come from the catalog at the time of the order, never from the caller.
+ *
+ * Invariants:
+ *   O1  an order has at most one payment attempt that can still bring money (UNIQUE in the store);
+ *   O2  places of an order are ORDERED while it awaits payment, SOLD to its tickets once paid, not its own otherwise;
+ *   O3  status paid <=> the captured payment, the postings and one valid ticket for each line exist, in one transaction;
+ *   O4  captured money without tickets <=> a refund of the whole amount exists, in the same transaction.
+ */
+#include "sale/hold/hold.h"
+#include "sale/payment/stripe.h"
+#include "sale/ticket/ticket.h"
+#include "store/store/store_order.h"
+#include "store/store/store_payment.h"
+
+enum {
+    ORDER_PAY_MS = 15 * 60 * 1000,     /* after this we ask the provider to expire the session */
+    ORDER_SESSION_MS = 31 * 60 * 1000, /* the provider's minimum is 30 minutes */
+    ORDER_ASK_MS = 60 * 1000, /* how often an open session is asked about when no webhook came */
+};
+
+struct order_request {
+    struct order_id id;
+    struct hold_id hold;
+    int64_t account_no;
+};
+
+/*
+ * Turn a live hold into an order. The same request twice gives the first order. A total of zero is paid at once, with tickets.
+ * Expected failures: ERR_NOT_FOUND "no_hold" (or another account's); ERR_EXPIRED "hold_expired"; ERR_CONFLICT "id_reused",
+ * "hold_ended", "not_on_sale". Entries: order_placed, and for a free order order_paid and ticket_issued.
+ */
+RESULT order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
+                   struct order_row *ret_order);
+
+/*
+ * The fan wants out: noted, and the payment becomes due at once. The places are freed when the provider has confirmed that the
+ * session is over. ERR_CONFLICT "order_state" when it is not awaiting payment; ERR_NOT_FOUND for another account's order.
+ */
+RESULT order_cancel(struct store_tx *tx, struct ledger *ledger, struct order_id id,
+                    int64_t account_no, struct order_row *ret_order);
+
+/* The provider made the session of this attempt: creating -> open. Entry: payment_opened. A repeat does nothing. */
+RESULT order_session_opened(struct store_tx *tx, struct ledger *ledger, struct payment_id payment,
+                            const struct stripe_session *session);
+
+/*
+ * The attempt to make a session ended without one that anybody could have seen. again: make a new attempt with a new key (the
+ * answer was lost, or the provider was busy), due at next_ms; else the order ends as expired and its places are free.
+ * Only for attempts in state creating; otherwise nothing happens.
+ */
+RESULT order_session_failed(struct store_tx *tx, struct ledger *ledger, struct payment_id payment,
+                            bool again, int64_t next_ms);
+
+/*
+ * The provider says what a session is now, by webhook (event_ref set: a repeated event does nothing) or by answer (event_ref
+ * NULL). Complete and paid: settles. Expired: ends the order, frees the places. Open: nothing but the next look.
+ * ERR_NOT_FOUND "no_payment" for a session that is not ours; ERR_CONFLICT "amount_mismatch" when the provider's amount or
+ * currency is not ours (nothing changes; the caller raises the alert).
+ */
+RESULT order_session_says(struct store_tx *tx, struct ledger *ledger,
+                          const struct stripe_session *session, const char *event_ref);
+
+/* The provider says how a refund stands. Entries: refund_done or refund_failed. A repeat does nothing. */
+RESULT order_refund_says(struct store_tx *tx, struct ledger *ledger, struct refund_id refund,
+                         const struct stripe_refund *answer);
+
+#endif
