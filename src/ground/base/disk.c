@@ -185,10 +185,11 @@ static enum err system_create(void *self, const char *path, struct span content,
     (void)unlinkat(parent, temp, 0);
     if (linked != 0) {
         errno = why;
-        if (why == EEXIST)
-            return same_content(self, path, content);
-        return fail_errno("link", path);
+        if (why != EEXIST)
+            return fail_errno("link", path);
+        TRY(same_content(self, path, content));
     }
+    /* Why also when it was there: whoever made it may have died before this. */
     sync_or_die(parent);
     return OK;
 }
@@ -260,9 +261,14 @@ static enum err system_list(void *self, const char *path, enum err (*visit)(void
                             void *context)
 {
     struct system_disk *d = self;
-    int fd = openat(d->dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    AUTO(close_fd) int parent = -1;
+    const char *name = ".";
     DIR *dir;
 
+    if (strcmp(path, ".") != 0)
+        TRY(open_parent(d, path, false, &parent, &name));
+    int fd = openat(parent < 0 ? d->dir_fd : parent, name,
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return fail_errno("open", path);
     dir = fdopendir(fd);

@@ -25,7 +25,7 @@ struct disk {
                          uint64_t size); /* for dropping a torn tail at start */
     void (*close)(void *self, int handle);
     enum err (*remove)(void *self, const char *path);
-    /* Calls visit(context, name) for each name in the directory, in no order. */
+    /* Calls visit(context, name) for each name in the directory ("." is the disk's own), in no order. */
     enum err (*list)(void *self, const char *dir,
                      enum err (*visit)(void *context, const char *name), void *context);
     void *self;

@@ -48,8 +48,9 @@ size_t utf8_count(struct span s)
 static bool unwanted(int32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069) || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
-           c == 0x2029 || c == 0xfeff || (c & 0xfffe) == 0xfffe;
+           (c >= 0x2060 && c <= 0x206f) || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
+           c == 0x2029 || c == 0x00ad || c == 0x061c || c == 0x180e || c == 0xfeff ||
+           (c >= 0xe0000 && c <= 0xe007f) || (c & 0xfffe) == 0xfffe;
 }
 
 static enum err check(struct span s, size_t max_chars, const char *pointer, bool paragraph)
