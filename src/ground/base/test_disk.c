@@ -24,7 +24,7 @@ static int place_make(void **state)
     struct place *p = calloc(1, sizeof *p);
     if (!p)
         return -1;
-    strcpy(p->dir, "/tmp/test_disk_XXXXXX");
+    (void)snprintf(p->dir, sizeof p->dir, "/tmp/test_disk_XXXXXX");
     if (!mkdtemp(p->dir) || disk_open(p->dir, &p->disk) != OK)
         return -1;
     *state = p;

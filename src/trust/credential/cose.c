@@ -127,7 +127,7 @@ enum err cose_sign1_parse(struct span message, struct cose_sign1 *ret_sign1)
 enum err cose_sign1_verify(const struct cose_sign1 *m, struct span external,
                            const uint8_t public_key[ED25519_PUBLIC_BYTES])
 {
-    AUTO(buf_done) struct buf to_verify;
+    AUTO(buf_done) struct buf to_verify = {0};
 
     ENSURE(m->signature.len == ED25519_SIGNATURE_BYTES, ERR_DENIED, "bad_signature",
            "An Ed25519 signature has 64 bytes.");
@@ -154,7 +154,7 @@ enum err cose_encrypt0_parse(struct span message, struct cose_encrypt0 *ret_encr
 enum err cose_encrypt0_open(const struct cose_encrypt0 *m, struct span external,
                             const uint8_t key[AES256GCM_KEY_BYTES], uint8_t *ret_plain)
 {
-    AUTO(buf_done) struct buf aad;
+    AUTO(buf_done) struct buf aad = {0};
 
     buf_init(&aad, MESSAGE_MAX + external.len);
     cose_put_enc_structure(&aad, m->headers.protected_map, external);
@@ -178,8 +178,8 @@ static struct span make_protected(int64_t algorithm, const uint8_t kid[COSE_KID_
 enum err cose_sign1_make(const struct ed25519_key *key, const uint8_t kid[COSE_KID_BYTES],
                          struct span payload, struct buf *out)
 {
-    AUTO(buf_done) struct buf protected_map;
-    AUTO(buf_done) struct buf to_sign;
+    AUTO(buf_done) struct buf protected_map = {0};
+    AUTO(buf_done) struct buf to_sign = {0};
     uint8_t signature[ED25519_SIGNATURE_BYTES];
     struct span headers = make_protected(COSE_ALG_EDDSA, kid, &protected_map);
 
@@ -202,8 +202,8 @@ enum err cose_encrypt0_make(const uint8_t key[AES256GCM_KEY_BYTES],
                             const uint8_t kid[COSE_KID_BYTES], const uint8_t iv[AES256GCM_IV_BYTES],
                             struct span plain, struct buf *out)
 {
-    AUTO(buf_done) struct buf protected_map;
-    AUTO(buf_done) struct buf aad;
+    AUTO(buf_done) struct buf protected_map = {0};
+    AUTO(buf_done) struct buf aad = {0};
     uint8_t sealed[MESSAGE_MAX / 2 + AES256GCM_TAG_BYTES];
     struct span headers = make_protected(COSE_ALG_A256GCM, kid, &protected_map);
 

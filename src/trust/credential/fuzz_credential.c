@@ -44,7 +44,7 @@ static enum err read_text(struct span text)
 /* Claims that decode are encoded again as the same bytes. */
 static enum err read_claims(struct span bytes)
 {
-    AUTO(buf_done) struct buf again;
+    AUTO(buf_done) struct buf again = {0};
     struct ticket_claims c;
 
     TRY(credential_claims_decode(bytes, &c));
