@@ -68,7 +68,7 @@ static int no_password(char *out, int size, int writing, void *user)
 
 static enum err harden(SSL_CTX *ctx)
 {
-    int ok = SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    int ok = (int)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     ok &= SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
     ok &= (int)SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384");
     ENSURE(ok == 1, ERR_INVALID, "tls_setup", "This OpenSSL does not take our TLS settings.");

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REACH_HTTP_SSE_H
+#define REACH_HTTP_SSE_H
+
+/*
+ * sse - server-sent events (html.spec.whatwg.org, section 9.2) to many listeners on a thread of their own.
+ *
+ * A channel is a name; it exists while somebody listens to it. A published event is formatted once and shared by all
+ * listeners. A listener whose socket takes nothing is given QUEUE_MAX events and is then dropped: it reconnects with
+ * Last-Event-ID, and the replay callback tells it what it missed, or to start afresh. An event may arrive twice across that
+ * seam, never be missing: ids are versions.
+ *
+ * Invariants:
+ *   V1  a listener costs a few hundred bytes here while it keeps up;
+ *   V2  a comment is sent to each at least every PING_MS, and a stream ends after stream_max_ms (so that a right taken away
+ *       ends with it: the reconnect is judged anew);
+ *   V3  a slow listener never delays another.
+ */
+#include "ground/base/span.h"
+
+enum { HTTP_SSE_QUEUE_MAX = 64, HTTP_SSE_PING_MS = 15000, HTTP_SSE_EVENT_MAX = 256 * 1024 };
+
+struct http_sse;
+
+struct http_sse_config {
+    int64_t stream_max_ms; /* default one hour */
+    size_t streams_max;
+    void *context;
+    /*
+     * A listener came; last_event_id is what its browser had seen, empty for a new one. Append with http_sse_format what it
+     * needs first. Runs on the stream thread: from memory, quickly. Optional.
+     */
+    void (*replay)(void *context, struct span channel, struct span last_event_id, struct buf *out);
+};
+
+/*
+ * Send to everyone who listens to the channel; from any thread, does not wait. id and event may be empty; each line of data
+ * becomes a data line. ERR_INVALID when id or event hold a line end or NUL; ERR_LIMIT too large; ERR_BUSY when the thread is
+ * too far behind (the event is lost; listeners see a gap in the ids).
+ */
+RESULT http_sse_publish(struct http_sse *sse, struct span channel, struct span id,
+                        struct span event, struct span data);
+/* Append one event in wire form; the same failures. */
+RESULT http_sse_format(struct buf *out, struct span id, struct span event, struct span data);
+
+#endif
