@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store/store_ledger.h"
+
+#include <string.h>
+
+enum { ENTRY_SEALED_MAX = 64 * 1024, ROW_BYTES_MAX = 256 * 1024 * 1024 };
+
+enum err store_entry_next(struct store_tx *tx, int64_t *ret_entry_no)
+{
+    return store_query_int(tx, SQL_entry_next, NULL, 0, ret_entry_no);
+}
+
+enum err store_entry_insert(struct store_tx *tx, const struct stored_entry *e)
+{
+    return store_exec(tx, SQL_entry_insert,
+                      SQL_ARGS(sv_int(e->entry_no), sv_id(e->id), sv_int(e->kind),
+                               sv_int(e->organiser_no), sv_int(e->event_no), sv_int(e->at_ms),
+                               sv_blob(e->sealed), sv_blob(SPAN_ARRAY(e->commitment))),
+                      NULL);
+}
+
+static enum err read_entry(struct store_rows *rows, struct stored_entry *e)
+{
+    struct span commitment = store_blob(rows, 6);
+
+    ENSURE(commitment.len == sizeof e->commitment, ERR_CORRUPT, "bad_row",
+           "An entry has a commitment of %zu bytes.", commitment.len);
+    e->entry_no = store_int(rows, 0);
+    store_id(rows, 1, e->id.b);
+    e->kind = store_int(rows, 2);
+    e->organiser_no = store_int(rows, 3);
+    e->event_no = store_int(rows, 4);
+    e->at_ms = store_int(rows, 5);
+    memcpy(e->commitment, commitment.data, commitment.len);
+    e->sealed = store_blob(rows, 7);
+    ENSURE(e->sealed.len <= ENTRY_SEALED_MAX, ERR_CORRUPT, "bad_row", "An entry of %zu bytes.",
+           e->sealed.len);
+    return OK;
+}
+
+static enum err one_entry(struct store_rows *rows, struct stored_entry *ret_entry,
+                          struct buf *sealed)
+{
+    size_t before = sealed->len;
+    enum err e = OK;
+    bool found = store_next(rows);
+
+    if (found)
+        e = read_entry(rows, ret_entry);
+    if (found && e == OK) {
+        buf_put_span(sealed, ret_entry->sealed);
+        e = buf_check(sealed);
+    }
+    TRY(store_rows_end(rows));
+    TRY(e);
+    ENSURE(found, ERR_NOT_FOUND, "no_entry", "There is no such ledger entry.");
+    ret_entry->sealed = span_sub(buf_span(sealed), before, sealed->len);
+    return OK;
+}
+
+enum err store_entry_by_no(struct store_tx *tx, int64_t entry_no, struct stored_entry *ret_entry,
+                           struct buf *sealed)
+{
+    struct store_rows rows;
+
+    TRY(store_query(tx, SQL_entry_by_no, SQL_ARGS(sv_int(entry_no)), &rows));
+    return one_entry(&rows, ret_entry, sealed);
+}
+
+enum err store_entry_by_id(struct store_tx *tx, const uint8_t id[ID_BYTES],
+                           struct stored_entry *ret_entry, struct buf *sealed)
+{
+    struct store_rows rows;
+
+    TRY(store_query(tx, SQL_entry_by_id, SQL_ARGS(sv_blob(span_of(id, ID_BYTES))), &rows));
+    return one_entry(&rows, ret_entry, sealed);
+}
+
+enum err store_entry_scan(struct store_tx *tx,
+                          enum err (*visit)(void *context, const struct stored_entry *entry),
+                          void *context)
+{
+    struct store_rows rows;
+    struct stored_entry entry;
+    enum err e = OK;
+
+    TRY(store_query(tx, SQL_entry_scan, NULL, 0, &rows));
+    while (e == OK && store_next(&rows)) {
+        e = read_entry(&rows, &entry);
+        if (e == OK)
+            e = visit(context, &entry);
+    }
+    enum err ended = store_rows_end(&rows);
+    return e != OK ? e : ended;
+}
+
+enum err store_entry_commitments(struct store_tx *tx, int64_t from_no, size_t max,
+                                 enum err (*visit)(void *context, int64_t entry_no,
+                                                   const uint8_t commitment[32]),
+                                 void *context)
+{
+    struct store_rows rows;
+    enum err e = OK;
+
+    TRY(store_query(tx, SQL_entry_commitments, SQL_ARGS(sv_int(from_no), sv_int((int64_t)max)),
+                    &rows));
+    while (e == OK && store_next(&rows)) {
+        struct span commitment = store_blob(&rows, 1);
+        if (commitment.len == 32)
+            e = visit(context, store_int(&rows, 0), commitment.data);
+        else
+            e = err_raise(ERR_CORRUPT, NULL, __FILE__, __LINE__, "bad_row",
+                          "An entry has a commitment of %zu bytes.", commitment.len);
+    }
+    enum err ended = store_rows_end(&rows);
+    return e != OK ? e : ended;
+}
+
+/* --- Audited rows ------------------------------------------------------------------------------------------------------ */
+
+static const struct audited {
+    const char *name, *prefix;
+    const char *types; /* of the columns of sql_ledger.def: i, t, b; the first is the id */
+    enum store_sql row, rows;
+} audited[AUDIT_COUNT] = {
+#define TABLE(table, prefix, types)                                                                \
+    [AUDIT_##table] = {#table, prefix, types, SQL_row_##table, SQL_rows_##table}
+    TABLE(organiser, "org", "bitti"),         TABLE(venue, "ven", "biittti"),
+    TABLE(plan, "pln", "biiitbbbiti"),        TABLE(event, "evt", "biiiittttiiiiitiiiii"),
+    TABLE(category, "cat", "biittii"),        TABLE(sale_order, "ord", "biiibtitiiiii"),
+    TABLE(payment, "pay", "bbiittttitiii"),   TABLE(refund, "rfd", "bbbiittti"),
+    TABLE(ticket, "tkt", "biiiiibiiiittibi"), TABLE(scan, "scn", "biiiiibbiiitii"),
+    TABLE(account, "acc", "biibbbtbtii"),     TABLE(role_grant, "grt", "biiitiiii"),
+    TABLE(device, "dev", "biiittbtii"),
+#undef TABLE
+};
+#define AUDITED(table) +1
+_Static_assert(AUDIT_COUNT == 1 + (0
+#include "store/store/audit.def"
+                                   ),
+               "AUDIT_none and the tables of audit.def");
+#undef AUDITED
+
+static const struct audited *audited_of(enum store_audit table)
+{
+    INVARIANT(table > AUDIT_none && table < AUDIT_COUNT && audited[table].name,
+              "an audited table has its columns listed");
+    return &audited[table];
+}
+
+const char *store_audit_table_name(enum store_audit table)
+{
+    return table == AUDIT_none ? "none" : audited_of(table)->name;
+}
+
+const char *store_audit_id_prefix(enum store_audit table)
+{
+    return audited_of(table)->prefix;
+}
+
+static void encode_columns(struct store_rows *rows, const char *types, struct buf *out)
+{
+    for (int i = 0; types[i]; i++) {
+        if (store_is_null(rows, i)) {
+            buf_put_u8(out, 'n');
+            continue;
+        }
+        buf_put_u8(out, (uint8_t)types[i]);
+        if (types[i] == 'i') {
+            buf_put_u64be(out, (uint64_t)store_int(rows, i));
+            continue;
+        }
+        struct span s = types[i] == 't' ? store_text(rows, i) : store_blob(rows, i);
+        buf_put_u32be(out, (uint32_t)s.len);
+        buf_put_span(out, s);
+    }
+}
+
+static enum err encode_lines(struct store_tx *tx, const uint8_t order_id[ID_BYTES], struct buf *out)
+{
+    struct store_rows rows;
+
+    TRY(store_query(tx, SQL_row_order_lines, SQL_ARGS(sv_blob(span_of(order_id, ID_BYTES))),
+                    &rows));
+    while (store_next(&rows))
+        encode_columns(&rows, "iiii", out);
+    return store_rows_end(&rows);
+}
+
+enum err store_row_encode(struct store_tx *tx, enum store_audit table, const uint8_t id[ID_BYTES],
+                          struct buf *out)
+{
+    const struct audited *a = audited_of(table);
+    struct store_rows rows;
+
+    TRY(store_query(tx, a->row, SQL_ARGS(sv_blob(span_of(id, ID_BYTES))), &rows));
+    bool found = store_next(&rows);
+    if (found)
+        encode_columns(&rows, a->types, out);
+    TRY(store_rows_end(&rows));
+    ENSURE(found, ERR_NOT_FOUND, "no_row", "There is no such row of %s.", a->name);
+    if (table == AUDIT_sale_order)
+        TRY(encode_lines(tx, id, out));
+    return buf_check(out);
+}
+
+enum err store_row_scan(struct store_tx *tx, enum store_audit table,
+                        enum err (*visit)(void *context, const uint8_t id[ID_BYTES],
+                                          struct span encoded),
+                        void *context)
+{
+    const struct audited *a = audited_of(table);
+    AUTO(buf_done) struct buf b;
+    struct store_rows rows;
+    uint8_t id[ID_BYTES];
+    enum err e = OK;
+
+    buf_init(&b, ROW_BYTES_MAX);
+    TRY(store_query(tx, a->rows, NULL, 0, &rows));
+    while (e == OK && store_next(&rows)) {
+        store_id(&rows, 0, id);
+        buf_reset(&b);
+        encode_columns(&rows, a->types, &b);
+        if (table == AUDIT_sale_order)
+            e = encode_lines(tx, id, &b);
+        if (e == OK)
+            e = buf_check(&b);
+        if (e == OK)
+            e = visit(context, id, buf_span(&b));
+    }
+    enum err ended = store_rows_end(&rows);
+    return e != OK ? e : ended;
+}
+
+/* --- Rules --------------------------------------------------------------------------------------------------------------- */
+
+enum err store_check_run(struct store_tx *tx, enum store_check check,
+                         enum err (*visit)(void *context, const char *prefix, const char *sentence,
+                                           const uint8_t id[ID_BYTES], int64_t number),
+                         void *context)
+{
+    static const struct {
+        enum store_sql sql;
+        const char *prefix, *sentence;
+    } checks[STORE_CHECK_COUNT] = {
+#define CHECK(name, prefix, sentence) {SQL_check_##name, prefix, sentence},
+#include "store/store/checks.def"
+#undef CHECK
+    };
+    struct store_rows rows;
+    uint8_t id[ID_BYTES];
+    enum err e = OK;
+
+    INVARIANT((unsigned)check < STORE_CHECK_COUNT, "a check is one of checks.def");
+    TRY(store_query(tx, checks[check].sql, NULL, 0, &rows));
+    while (e == OK && store_next(&rows)) {
+        store_id(&rows, 0, id);
+        e = visit(context, checks[check].prefix, checks[check].sentence, id, store_int(&rows, 1));
+    }
+    enum err ended = store_rows_end(&rows);
+    return e != OK ? e : ended;
+}
