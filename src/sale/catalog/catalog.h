@@ -110,7 +110,7 @@ struct event_change {
     const struct span *name, *description;
     const int64_t *starts_ms, *ends_ms, *doors_ms, *sale_from_ms, *sale_until_ms, *per_order_max,
         *entries_max;
-    const struct category_wish *categories; /* all of them, replacing */
+    const struct category_wish *categories; /* added, or set anew; the rest stays */
     size_t category_count;
 };
 /* ERR_CONFLICT "version_changed"; "event_not_draft" for anything but name and description once it is none. */

@@ -14,7 +14,7 @@
  * Coordinates are quarter units of the plan (pretix units x 4), absolute. Everything lives in the plan's arena.
  *
  * Source of the format: pretix src/pretix/static/seating/seating-plan.schema.json, as of its version 0.0.1 with zone_id.
- * Ours is one optional member more, "gatehouse": {"areas": [...], "extras": {"<seat_guid>": {"wheelchair": true, ...}}}: general
+ * Ours is one optional member more, "gatehouse": {"areas": [...], "extras": {"<seat_guid>": "wheelchair companion restricted_view"}}: general
  * admission and what a seat is besides its position, which the strict schema of pretix has no room for.
  */
 #include "ground/base/base.h"
@@ -107,6 +107,9 @@ struct plan_decoration {
     struct plan_shape shape;
     struct plan_point label_at;
     const char *label; /* may be empty */
+    struct plan_color border, label_color;
+    bool has_border, has_label_color;
+    uint16_t label_size; /* 0: not said */
 };
 
 struct plan {

@@ -122,7 +122,6 @@ RESULT store_event_numbers_on_sale(struct store_tx *tx, int64_t *numbers, size_t
 
 RESULT store_category_insert(struct store_tx *tx, const struct category_row *row);
 RESULT store_category_update(struct store_tx *tx, const struct category_row *row);
-RESULT store_category_delete(struct store_tx *tx, int64_t event_no, const struct category_row *row);
 /* By number, ascending. */
 RESULT store_category_list(struct store_tx *tx, struct arena *a, int64_t event_no,
                            struct category_row **ret_rows, size_t *ret_count);

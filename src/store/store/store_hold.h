@@ -40,6 +40,8 @@ RESULT store_hold_event(struct store_tx *tx, struct event_id id, struct hold_eve
 /* *ret_found says whether there is one. */
 RESULT store_hold_by_id(struct store_tx *tx, struct hold_id id, struct hold_row *ret_hold,
                         bool *ret_found);
+/* Of the event. */
+RESULT store_hold_currency(struct store_tx *tx, int64_t event_no, struct currency *ret_currency);
 RESULT store_hold_insert(struct store_tx *tx, const struct hold_row *row);
 /* From live to an end. */
 RESULT store_hold_end(struct store_tx *tx, struct hold_id id, enum hold_status status,
