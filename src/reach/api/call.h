@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REACH_API_CALL_H
+#define REACH_API_CALL_H
+
+/*
+ * call - one request on its way through the API: what handlers read, and how they answer. Private to this room.
+ *
+ * A handler returns OK after it has set status and body, or after call_write; or an error, which becomes a problem. It runs in a
+ * snapshot (c->tx) on a loop or on the work pool, see routes.def. What it leaves with call_write runs on the writer in the
+ * command's transaction (c->tx is then that), fills status and body there, and is answered after the commit.
+ */
+#include "door/admission/admission.h"
+#include "ground/encode/json.h"
+#include "reach/api/api.h"
+#include "reach/http/rate.h"
+#include "reach/http/router.h"
+#include "sale/catalog/catalog.h"
+#include "sale/order/order.h"
+#include "store/store/store_core.h"
+
+enum api_mode { MODE_READ, MODE_WRITE, MODE_WORK };
+enum api_rate {
+#define RATE(name, tokens, window) RATE_##name,
+#include "reach/api/rates.def"
+#undef RATE
+    RATE_COUNT
+};
+
+struct call;
+
+struct route {
+    enum http_method method;
+    const char *pattern, *handler_name;
+    enum api_mode mode;
+    enum err (*handler)(struct call *c);
+    int level;
+    enum permission permission;
+    enum api_rate rate;
+    uint64_t body_max;
+    const char *summary;
+};
+
+extern const struct route api_routes[];
+extern const size_t api_route_count;
+
+#define ROUTE(method, pattern, mode, handler, ...) enum err api_##handler(struct call *c);
+#include "reach/api/routes.def"
+#undef ROUTE
+
+enum { CALL_BODY_MAX = 8 << 20, CALL_COOKIE_MAX = 256 };
+
+struct call {
+    struct command command; /* first: the writer's view of it */
+    struct api *api;
+    struct http_exchange *x;
+    const struct route *route;
+    struct http_match match;
+    struct store_tx *tx;
+    struct arena *arena; /* the exchange's */
+
+    bool signed_in, by_cookie;
+    struct session session;
+    struct access access;
+    bool permitted; /* call_permit was asked and agreed */
+
+    struct json_doc *doc; /* the body, once call_json was asked */
+
+    /* The answer. */
+    int status;
+    const char *type; /* NULL: application/json */
+    struct buf body;
+    char etag[44];    /* with quotes, or empty */
+    char set_cookie[CALL_COOKIE_MAX];
+    const char *location; /* in the arena, or NULL */
+    bool writing; /* on the writer thread: tx is the command's */
+    bool replied; /* the handler answered by itself (stream, static memory) */
+
+    /* Left by call_write. */
+    enum err (*write)(struct call *c);
+    enum writer_lane lane;
+    bool has_key;
+    uint8_t key_hash[32], fingerprint[32];
+    struct err_info failure;  /* the write's, when `refused` */
+    bool refused;             /* the write commits, yet the answer is `failure` (a counted failure) */
+    void *args;               /* the handler's own, in the arena */
+    /* After the commit (or after the answer was found stored), before the reply; on the writer thread: short, no waiting. */
+    void (*committed)(struct call *c);
+};
+
+struct api {
+    struct api_config config;
+    struct auth auth;
+    struct catalog catalog;
+    struct writer *writer;
+    struct settlement *settlement;
+    struct http_server *server;
+    struct http_router *router;
+    struct http_rate *rates;
+    struct http_files *files;
+    struct buf openapi;
+    char openapi_etag[44];
+    struct readers *readers;
+    struct pool *pool;
+    struct ticker *ticker;
+};
+
+/* A reader of this thread. */
+RESULT api_reader(struct api *api, struct store_reader **ret_reader);
+
+/* --- what handlers use --- */
+RESULT call_json(struct call *c, struct json_object *ret_root);
+/* Capture of the pattern as an id: CALL_ID(c, order, &id). ERR_NOT_FOUND when it is not well formed. */
+RESULT call_capture(struct call *c, const char *name, const char *prefix, uint8_t ret_id[ID_BYTES]);
+#define CALL_ID(c, kind, ret) call_capture((c), #kind, kind##_id_prefix, (ret)->b)
+/* An id member of the body: JSON_ID(&root, "id", order, &id). */
+RESULT call_json_id(struct json_object *o, const char *key, const char *prefix, uint8_t ret_id[ID_BYTES]);
+#define JSON_ID(o, key, kind, ret) call_json_id((o), (key), kind##_id_prefix, (ret)->b)
+RESULT call_json_time(struct json_object *o, const char *key, int64_t *ret_ms);
+/* ERR_NOT_FOUND, ERR_DENIED as access_check. */
+RESULT call_permit(struct call *c, int64_t organiser_no, int64_t event_no);
+/* ?limit= and ?cursor= (an opaque pair of numbers). */
+RESULT call_page(struct call *c, struct store_page *ret_page);
+void call_cursor(int64_t key, int64_t no, char out[64]);
+/* Begin and end the JSON answer. */
+void call_begin(struct call *c, int status, struct json_writer *w);
+RESULT call_end(struct call *c, struct json_writer *w);
+void call_empty(struct call *c, int status);
+/* Memory of the request; ERR_NOMEM. */
+RESULT call_alloc(struct call *c, size_t size, void *ret_pointer);
+/* Leave the write for the writer. */
+RESULT call_write(struct call *c, enum err (*write)(struct call *c), void *args);
+
+#define ID(kind, prefix) static const char kind##_id_prefix[] __attribute__((unused)) = prefix;
+#include "ground/base/ids.def"
+#undef ID
+
+void json_id(struct json_writer *w, const char *key, const char *prefix, const uint8_t id[ID_BYTES]);
+#define W_ID(w, key, kind, id) json_id((w), (key), kind##_id_prefix, (id).b)
+void json_money(struct json_writer *w, const char *key, struct money m);
+
+/* --- pool.c, ticker.c --- */
+RESULT pool_new(struct api *api, size_t threads, size_t queue_max, struct pool **ret_pool);
+void pool_free(struct pool *p);
+/* Runs call_run_work(c) on a thread of the pool. ERR_BUSY "queue_full". */
+RESULT pool_submit(struct pool *p, struct call *c);
+void call_run_work(struct call *c);
+
+RESULT ticker_new(struct api *api, struct ticker **ret_ticker);
+void ticker_free(struct ticker *t);
+void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count);
+/* Publish changes of this event's availability from now on. */
+RESULT ticker_watch_event(struct ticker *t, int64_t event_no, struct seat_map *map);
+/* Publish alerts and figures of this organiser from now on. */
+RESULT ticker_watch_organiser(struct ticker *t, int64_t organiser_no);
+/* Wait until the order's version passes `version`, or until the time, then answer. Takes the exchange (deferred). ERR_BUSY when full. */
+RESULT ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version, int64_t until_mono_ms);
+
+/* --- shapes, shared by areas (shapes.c) --- */
+RESULT shape_event(struct call *c, struct json_writer *w, const struct event_row *event);
+RESULT shape_hold(struct call *c, struct json_writer *w, const struct hold *hold);
+RESULT shape_order(struct call *c, struct json_writer *w, const struct order_row *order);
+RESULT shape_ticket(struct call *c, struct json_writer *w, const struct ticket_row *ticket);
+RESULT shape_me(struct call *c, struct json_writer *w, int64_t account_no, const struct session_opened *opened);
+/*
+ * The event's seat map and plan, loaded when they are not. In a read call the snapshot is begun anew while it loads. ERR_NOT_FOUND
+ * "no_places" for an event that never went on sale.
+ */
+RESULT call_map(struct call *c, int64_t event_no, struct seat_map **ret_map);
+void api_shape_alert(struct json_writer *w, const struct alert_row *alert);
+/* Answer a call that waited for this order (c->tx is the ticker's snapshot), and finish its exchange. */
+void call_answer_waiting(struct call *c, struct order_id order);
+/* The data of an SSE event of availability. */
+void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes, size_t count);
+
+#endif

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch - the way of every request: route, rate, session, origin, level, idempotency key, handler, writer, answer.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reach/api/call.h"
+#include "reach/api/pages.h"
+
+const struct route api_routes[] = {
+#define ROUTE(method, pattern, mode, handler, level, permission, rate, body_max, summary)         \
+    {HTTP_##method, pattern,        #handler, MODE_##mode, api_##handler, level, PERMISSION_##permission,                  \
+     RATE_##rate,   body_max,       summary},
+#include "reach/api/routes.def"
+#undef ROUTE
+};
+const size_t api_route_count = COUNT_OF(api_routes);
+
+enum { IDEMPOTENCY_MS = 24 * 60 * 60 * 1000, IDEMPOTENCY_KEY_MAX = 255, RETRY_AFTER_S = 1 };
+
+static void call_free(struct call *c)
+{
+    json_doc_free(&c->doc);
+    buf_done(&c->body);
+}
+
+static void reply_error(struct call *c, const struct err_info *info)
+{
+    if (info->code == ERR_BUSY)
+        http_header_text(c->x, "Retry-After", "1");
+    if (info->code >= ERR_UNCERTAIN)
+        log_error_info(LOG_ERROR, c->route ? c->route->pattern : "request", info);
+    http_reply_error(c->x, info);
+}
+
+static void reply_answer(struct call *c)
+{
+    if (c->set_cookie[0])
+        http_header_text(c->x, "Set-Cookie", c->set_cookie);
+    if (c->location)
+        http_header_text(c->x, "Location", c->location);
+    if (c->body.len == 0 && c->status != 200)
+        http_reply_empty(c->x, c->status);
+    else if (c->etag[0])
+        http_reply_tagged(c->x, c->type ? c->type : "application/json", &c->body, c->etag);
+    else if (c->type)
+        http_reply_buf(c->x, c->status, c->type, &c->body);
+    else
+        http_reply_json(c->x, c->status, &c->body);
+}
+
+/* --- who asks ---------------------------------------------------------------------------------------------------------- */
+
+static bool own_origin(const struct api *api, struct span origin)
+{
+    if (span_eq_text(origin, api->config.origin))
+        return true;
+    for (size_t i = 0; i < COUNT_OF(api->config.origins) && api->config.origins[i]; i++)
+        if (span_eq_text(origin, api->config.origins[i]))
+            return true;
+    return false;
+}
+
+/* A write that carries the cookie must come from a page of ours (Fetch standard: browsers send both headers on such requests). */
+static enum err check_origin(struct call *c)
+{
+    const struct http_request *r = &c->x->request;
+    struct span origin = http_field(r, "Origin"), site = http_field(r, "Sec-Fetch-Site");
+
+    if (r->method == HTTP_GET || r->method == HTTP_HEAD || !c->by_cookie)
+        return OK;
+    ENSURE(origin.data && own_origin(c->api, origin), ERR_DENIED, "cross_origin",
+           "Writes with the session cookie are taken from our own pages only.");
+    ENSURE(!site.data || span_eq_text(site, "same-origin"), ERR_DENIED, "cross_origin",
+           "Writes with the session cookie are taken from our own pages only.");
+    return OK;
+}
+
+static enum err find_session(struct call *c)
+{
+    const struct http_request *r = &c->x->request;
+    struct span bearer = http_field(r, "Authorization"), token = {0};
+
+    if (bearer.data && span_starts(bearer, "Bearer "))
+        token = span_sub(bearer, 7, bearer.len);
+    else if (http_cookie(r, r->secure ? "__Host-gatehouse" : "gatehouse-dev", &token) == OK)
+        c->by_cookie = true;
+    else
+        return OK;
+    enum err e = auth_session_find(c->tx, token, &c->session);
+    if (e == ERR_UNAUTHENTICATED)
+        return OK; /* signed out is not an error until the route asks for more */
+    TRY(e);
+    c->signed_in = true;
+    return access_load(c->tx, c->session.account_no, &c->access);
+}
+
+static enum err check_level(struct call *c)
+{
+    if (c->route->level == 0 || c->route->level == 3)
+        return OK;
+    ENSURE(c->signed_in, ERR_UNAUTHENTICATED, "no_session", "Sign in first.");
+    ENSURE(c->route->level == 1 || c->session.level == 2, ERR_UNAUTHENTICATED, "second_factor_required",
+           "Finish the sign-in with the second factor.");
+    return OK;
+}
+
+/* --- repeated requests ------------------------------------------------------------------------------------------------- */
+
+static enum err read_idempotency_key(struct call *c)
+{
+    const struct http_request *r = &c->x->request;
+    struct span key = http_field(r, "Idempotency-Key");
+    uint8_t who[8];
+
+    if (!key.data || r->method == HTTP_GET || r->method == HTTP_HEAD)
+        return OK;
+    if (key.len >= 2 && key.data[0] == '"' && key.data[key.len - 1] == '"')
+        key = span_sub(key, 1, key.len - 2);
+    ENSURE(key.len >= 1 && key.len <= IDEMPOTENCY_KEY_MAX, ERR_INVALID, "bad_idempotency_key",
+           "An Idempotency-Key has 1 to %d characters.", IDEMPOTENCY_KEY_MAX);
+    for (size_t i = 0; i < key.len; i++)
+        ENSURE(key.data[i] > 0x20 && key.data[i] < 0x7f && key.data[i] != '"', ERR_INVALID, "bad_idempotency_key",
+               "An Idempotency-Key has printable characters without spaces.");
+    put_u64be(who, c->signed_in ? (uint64_t)c->session.account_no : 0);
+    struct span method = span_text(http_method_name(r->method));
+    sha256_parts((const struct span[]){SPAN_LIT("idempotency-key\0"), SPAN_ARRAY(who), key}, 3, c->key_hash);
+    sha256_parts((const struct span[]){method, SPAN_LIT(" "), r->target, SPAN_LIT("\n"), SPAN_ARRAY(who), r->body}, 6,
+                 c->fingerprint);
+    c->has_key = true;
+    return OK;
+}
+
+/* True when this key was answered before: the answer is then in the call. */
+static enum err answered_before(struct call *c, bool *ret_answered)
+{
+    struct store_answer answer;
+
+    *ret_answered = false;
+    if (!c->has_key)
+        return OK;
+    buf_init(&c->body, CALL_BODY_MAX);
+    enum err e = store_idempotency_get(c->tx, c->key_hash, &answer, &c->body);
+    if (e == ERR_NOT_FOUND)
+        return OK;
+    TRY(e);
+    if (memcmp(answer.fingerprint, c->fingerprint, sizeof answer.fingerprint) != 0)
+        FAIL(ERR_INVALID, "idempotency_key_reused", "This Idempotency-Key was used for another request.");
+    c->status = answer.status;
+    *ret_answered = true;
+    return OK;
+}
+
+/* Answers that open a session hold a secret and are never stored: their routes are safe to repeat, or fail the second time. */
+static enum err keep_answer(struct call *c)
+{
+    struct store_answer answer = {.status = c->status, .expires_ms = store_now_ms(c->tx) + IDEMPOTENCY_MS};
+
+    if (!c->has_key || c->set_cookie[0] || c->refused)
+        return OK;
+    memcpy(answer.fingerprint, c->fingerprint, sizeof answer.fingerprint);
+    return store_idempotency_put(c->tx, c->key_hash, &answer, buf_span(&c->body));
+}
+
+/* --- the writer's half --------------------------------------------------------------------------------------------------- */
+
+static enum err run_write(struct store_tx *tx, struct command *command)
+{
+    struct call *c = (struct call *)command;
+    bool answered;
+
+    c->tx = tx;
+    c->writing = true;
+    TRY(answered_before(c, &answered));
+    if (answered)
+        return OK;
+    TRY(c->write(c));
+    TRY(buf_check(&c->body));
+    return keep_answer(c);
+}
+
+static void write_done(struct command *command, const struct err_info *error)
+{
+    struct call *c = (struct call *)command;
+
+    c->tx = NULL;
+    c->writing = false;
+    if (error)
+        reply_error(c, error);
+    else if (c->refused)
+        reply_error(c, &c->failure);
+    else {
+        if (c->committed)
+            c->committed(c);
+        reply_answer(c);
+    }
+    struct http_exchange *x = c->x;
+    call_free(c);
+    http_finish(x);
+}
+
+/* The exchange is deferred from here on, whoever runs it. */
+static void submit_write(struct call *c)
+{
+    c->command.run = run_write;
+    c->command.done = write_done;
+    c->command.lane = c->lane;
+    if (writer_submit(c->api->writer, &c->command) != OK) {
+        reply_error(c, err_last());
+        struct http_exchange *x = c->x;
+        call_free(c);
+        http_finish(x);
+    }
+}
+
+/* --- the handler's half -------------------------------------------------------------------------------------------------- */
+
+static enum err run_handler(struct call *c)
+{
+    struct store_reader *reader;
+
+    TRY(api_reader(c->api, &reader));
+    TRY(store_read_begin(reader, &c->tx));
+    enum err e = c->route->handler(c);
+    if (c->tx)
+        store_read_end(c->tx);
+    c->tx = NULL;
+    if (e == OK && c->route->permission != PERMISSION_none)
+        INVARIANT(c->permitted, "a route with a permission asks for it");
+    return e;
+}
+
+void call_answer_waiting(struct call *c, struct order_id order)
+{
+    struct json_writer w;
+    struct order_row row;
+
+    call_begin(c, 200, &w);
+    enum err e = store_order_by_id(c->tx, order, &row);
+    if (e == OK)
+        e = shape_order(c, &w, &row);
+    if (e == OK)
+        e = call_end(c, &w);
+    c->tx = NULL;
+    if (e != OK)
+        reply_error(c, err_last());
+    else
+        reply_answer(c);
+    struct http_exchange *x = c->x;
+    call_free(c);
+    http_finish(x);
+}
+
+/* On a thread of the pool. */
+void call_run_work(struct call *c)
+{
+    if (run_handler(c) != OK)
+        reply_error(c, err_last());
+    else if (c->write) {
+        submit_write(c);
+        return;
+    } else if (!c->replied)
+        reply_answer(c);
+    struct http_exchange *x = c->x;
+    call_free(c);
+    http_finish(x);
+}
+
+static enum err before_handler(struct call *c)
+{
+    struct store_reader *reader;
+
+    TRY(api_reader(c->api, &reader));
+    TRY(store_read_begin(reader, &c->tx));
+    enum err e = find_session(c);
+    store_read_end(c->tx);
+    c->tx = NULL;
+    TRY(e);
+    TRY(check_origin(c));
+    TRY(check_level(c));
+    return read_idempotency_key(c);
+}
+
+/* By account where there is one, by client address otherwise; a device's scans are keyed by its address too. */
+static bool rate_allows(struct call *c)
+{
+    uint8_t account[9] = {'a'};
+    char text[HTTP_ADDRESS_TEXT_MAX];
+    struct span key;
+
+    put_u64be(account + 1, (uint64_t)c->session.account_no);
+    if (c->signed_in) {
+        key = SPAN_ARRAY(account);
+    } else {
+        http_address_format(&c->x->request.client, text);
+        key = span_text(text);
+    }
+    struct http_rate_verdict v = http_rate_check(c->api->rates, c->route->rate, key);
+    if (!v.allowed) {
+        http_rate_refuse(c->x, &v);
+        return false;
+    }
+    return true;
+}
+
+static void touch_done(struct command *command, const struct err_info *error)
+{
+    (void)error; /* a session that was not touched is touched by the next request */
+    free(command);
+}
+
+struct touch {
+    struct command command;
+    struct session_id id;
+};
+
+static enum err touch_run(struct store_tx *tx, struct command *command)
+{
+    return auth_session_touch(tx, ((struct touch *)command)->id);
+}
+
+static void touch_session(struct call *c)
+{
+    struct touch *t;
+
+    if (!c->signed_in || !c->session.needs_touch)
+        return;
+    t = calloc(1, sizeof *t);
+    if (!t)
+        return;
+    t->command = (struct command){.run = touch_run, .done = touch_done, .lane = LANE_BACK};
+    t->id = c->session.id;
+    if (writer_submit(c->api->writer, &t->command) != OK)
+        free(t);
+}
+
+static void run_route(struct call *c)
+{
+    if (before_handler(c) != OK) {
+        reply_error(c, err_last());
+        call_free(c);
+        return;
+    }
+    if (!rate_allows(c)) {
+        call_free(c);
+        return;
+    }
+    touch_session(c);
+    if (c->route->mode == MODE_WORK) {
+        http_defer(c->x);
+        if (pool_submit(c->api->pool, c) != OK) {
+            reply_error(c, err_last());
+            struct http_exchange *x = c->x;
+            call_free(c);
+            http_finish(x);
+        }
+        return;
+    }
+    if (run_handler(c) != OK) {
+        reply_error(c, err_last());
+        call_free(c);
+    } else if (c->write) {
+        http_defer(c->x);
+        submit_write(c);
+    } else if (!c->replied) {
+        reply_answer(c);
+        call_free(c);
+    } /* else the handler answered, or gave the exchange away */
+}
+
+void api_handle(void *context, struct http_exchange *x)
+{
+    struct api *api = context;
+    struct http_match match;
+    struct call *c;
+
+    if (!span_starts(x->request.path, "/api/")) {
+        pages_reply(api, x);
+        return;
+    }
+    http_router_find(api->router, &x->request, &match);
+    if (!match.route) {
+        if (match.methods)
+            http_reply_not_allowed(x, match.methods);
+        else
+            http_reply_problem(x, &(struct http_problem){.status = 404, .type = "not_found"});
+        return;
+    }
+    c = arena_alloc(&x->arena, sizeof *c);
+    if (!c) {
+        http_reply_empty(x, 500);
+        return;
+    }
+    *c = (struct call){.api = api, .x = x, .route = match.route, .match = match, .arena = &x->arena, .lane = LANE_SALE,
+                       .status = 200};
+    run_route(c);
+}
+
+void api_head(void *context, struct http_exchange *x, uint64_t *max_body)
+{
+    struct api *api = context;
+    struct http_match match;
+
+    http_router_find(api->router, &x->request, &match);
+    const struct route *route = match.route;
+    *max_body = route ? route->body_max : 0;
+}

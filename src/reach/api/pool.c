@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pool - a few threads for work that takes longer than a loop may be kept: hashing passwords, waiting for the signer, importing
+ * plans. The queue is bounded; what does not fit is told to come back.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "reach/api/call.h"
+
+enum { POOL_THREADS_MAX = 16 };
+
+struct pool {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct call **queue; /* ring of max entries */
+    size_t max, first, count;
+    bool stopping;
+    size_t thread_count;
+    pthread_t threads[POOL_THREADS_MAX];
+};
+
+static void *work(void *context)
+{
+    struct pool *p = context;
+
+    pthread_mutex_lock(&p->mutex);
+    for (;;) {
+        while (p->count == 0 && !p->stopping)
+            pthread_cond_wait(&p->wake, &p->mutex);
+        if (p->count == 0)
+            break;
+        struct call *c = p->queue[p->first];
+        p->first = (p->first + 1) % p->max;
+        p->count--;
+        pthread_mutex_unlock(&p->mutex);
+        call_run_work(c);
+        pthread_mutex_lock(&p->mutex);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    return NULL;
+}
+
+enum err pool_new(struct api *api, size_t threads, size_t queue_max, struct pool **ret_pool)
+{
+    struct pool *p = calloc(1, sizeof *p);
+
+    (void)api;
+    ENSURE(p, ERR_NOMEM, "no_memory", "No memory.");
+    p->queue = calloc(queue_max, sizeof(struct call *));
+    p->max = queue_max;
+    INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0, "a mutex can be made");
+    while (p->queue && p->thread_count < threads &&
+           pthread_create(&p->threads[p->thread_count], NULL, work, p) == 0)
+        p->thread_count++;
+    if (p->thread_count < threads) {
+        pool_free(p);
+        FAIL(ERR_NOMEM, "no_memory", "The work pool could not be started.");
+    }
+    *ret_pool = p;
+    return OK;
+}
+
+/* Runs what is queued, then ends. */
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->mutex);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->mutex);
+    for (size_t i = 0; i < p->thread_count; i++)
+        pthread_join(p->threads[i], NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->mutex);
+    free(p->queue);
+    free(p);
+}
+
+enum err pool_submit(struct pool *p, struct call *c)
+{
+    bool queued = false;
+
+    pthread_mutex_lock(&p->mutex);
+    if (p->count < p->max && !p->stopping) {
+        p->queue[(p->first + p->count) % p->max] = c;
+        p->count++;
+        queued = true;
+        pthread_cond_signal(&p->wake);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    ENSURE(queued, ERR_BUSY, "queue_full", "Too much is being worked on; try again in a moment.");
+    return OK;
+}

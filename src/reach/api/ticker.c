@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ticker - one thread that tells waiting browsers what changed: availability every 100 ms, alerts and orders as soon as they are
+ * committed, figures once a second. It reads; it decides nothing.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "reach/api/call.h"
+
+enum {
+    EVENTS_MAX = 4096,
+    ORGANISERS_MAX = 1024,
+    WAITERS_MAX = 4096,
+    CHANGES_MAX = 4096,
+    ALERTS_MAX = 64,
+    TICK_MS = 100,
+    FIGURES_MS = 1000,
+    CHANNEL_MAX = 40
+};
+
+struct watched_event {
+    int64_t event_no;
+    struct seat_map *map;
+    uint64_t published;
+};
+
+struct watched_organiser {
+    int64_t organiser_no;
+    uint8_t shown[32]; /* hash of the figures last published */
+};
+
+struct waiter {
+    struct call *call;
+    struct order_id order;
+    int64_t version, until_mono_ms;
+};
+
+struct ticker {
+    struct api *api;
+    pthread_t thread;
+    bool running, stopping, orders_changed, alerts_changed;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct watched_event *events;
+    size_t event_count;
+    struct watched_organiser *organisers;
+    size_t organiser_count;
+    struct waiter *waiters;
+    size_t waiter_count;
+    int64_t last_alert_no; /* this thread's own from here */
+    int64_t figures_mono_ms;
+    struct seat_change changes[CHANGES_MAX];
+};
+
+static struct http_sse *stream(struct ticker *t)
+{
+    return http_server_sse(t->api->server);
+}
+
+static void publish(struct ticker *t, const char *channel, const char *id, const char *event, const struct buf *data)
+{
+    enum err e = http_sse_publish(stream(t), span_text(channel), span_text(id), span_text(event), buf_span(data));
+    if (e != OK)
+        log_error_info(LOG_WARN, "stream", err_last());
+}
+
+/* --- availability ---------------------------------------------------------------------------------------------------------- */
+
+void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes, size_t count)
+{
+    buf_printf(out, "{\"v\":%llu,\"s\":[", (unsigned long long)version);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s[%u,%u]", i ? "," : "", changes[i].place, changes[i].shown);
+    buf_put_text(out, "]}");
+}
+
+static void tell_event(struct ticker *t, struct watched_event *e)
+{
+    AUTO(buf_done) struct buf data = {0};
+    char channel[CHANNEL_MAX], id[24];
+    uint64_t version;
+    size_t count;
+
+    if (seat_map_version(e->map) == e->published)
+        return;
+    buf_init(&data, HTTP_SSE_EVENT_MAX);
+    (void)snprintf(channel, sizeof channel, "places/%lld", (long long)e->event_no);
+    enum err got = seat_map_changes(e->map, e->published, t->changes, CHANGES_MAX, &count, &version);
+    if (got == ERR_EXPIRED) {
+        e->published = seat_map_version(e->map);
+        buf_put_text(&data, "{}");
+        publish(t, channel, "", "refresh", &data);
+        return;
+    }
+    if (got != OK || count == 0) {
+        e->published = got == OK ? version : e->published;
+        return;
+    }
+    e->published = version;
+    changes_write(&data, version, t->changes, count);
+    (void)snprintf(id, sizeof id, "%llu", (unsigned long long)version);
+    publish(t, channel, id, "places", &data);
+}
+
+/* --- alerts and figures ---------------------------------------------------------------------------------------------------- */
+
+static void tell_alert(struct ticker *t, const struct alert_row *alert)
+{
+    AUTO(buf_done) struct buf data = {0};
+    struct json_writer w;
+    char channel[CHANNEL_MAX];
+
+    buf_init(&data, 16384);
+    json_w_init(&w, &data);
+    api_shape_alert(&w, alert);
+    if (json_w_finish(&w) != OK) {
+        log_error_info(LOG_ERROR, "alert", err_last());
+        return;
+    }
+    (void)snprintf(channel, sizeof channel, "staff/%lld", (long long)alert->organiser_no);
+    publish(t, channel, "", "alert", &data);
+}
+
+static enum err tell_alerts(struct ticker *t, struct store_tx *tx)
+{
+    AUTO(arena_done) struct arena arena = {0};
+    struct alert_row *alerts;
+    size_t count;
+
+    do {
+        arena_done(&arena);
+        arena_init(&arena, 4 << 20);
+        TRY(store_alerts_changed(tx, &arena, t->last_alert_no, ALERTS_MAX, &alerts, &count));
+        for (size_t i = 0; i < count; i++) {
+            tell_alert(t, &alerts[i]);
+            t->last_alert_no = alerts[i].change_no;
+        }
+    } while (count == ALERTS_MAX);
+    return OK;
+}
+
+static enum err figures_of(struct ticker *t, struct store_tx *tx, struct watched_organiser *o, struct buf *data)
+{
+    AUTO(arena_done) struct arena arena = {0};
+    const struct store_page page = {.limit = 100};
+    struct event_row *events;
+    struct json_writer w;
+    size_t count;
+
+    arena_init(&arena, 4 << 20);
+    TRY(store_event_list(tx, &arena, o->organiser_no, &page, &events, &count));
+    json_w_init(&w, data);
+    json_w_array(&w);
+    for (size_t i = 0; i < count; i++) {
+        struct seat_map *map = seat_maps_find(t->api->config.maps, events[i].no);
+        struct seat_counts n = {0};
+        int64_t admitted;
+        if (!map)
+            continue;
+        seat_map_counts(map, &n);
+        TRY(store_scan_admitted(tx, events[i].no, &admitted));
+        json_w_object(&w);
+        W_ID(&w, "event", event, events[i].id);
+        json_w_kv_i64(&w, "sold", n.sold);
+        json_w_kv_i64(&w, "held", (int64_t)n.held + n.ordered);
+        json_w_kv_i64(&w, "free", n.free);
+        json_w_kv_i64(&w, "admitted", admitted);
+        json_w_end(&w);
+    }
+    json_w_end(&w);
+    return json_w_finish(&w);
+}
+
+static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watched_organiser *o)
+{
+    AUTO(buf_done) struct buf data = {0};
+    char channel[CHANNEL_MAX];
+    uint8_t hash[32];
+
+    buf_init(&data, 65536);
+    TRY(figures_of(t, tx, o, &data));
+    sha256(buf_span(&data), hash);
+    if (memcmp(hash, o->shown, sizeof hash) == 0)
+        return OK;
+    memcpy(o->shown, hash, sizeof hash);
+    (void)snprintf(channel, sizeof channel, "staff/%lld", (long long)o->organiser_no);
+    publish(t, channel, "", "figures", &data);
+    return OK;
+}
+
+/* --- waiting for an order ---------------------------------------------------------------------------------------------------- */
+
+static bool order_ready(struct ticker *t, struct store_tx *tx, const struct waiter *w, int64_t now_mono_ms)
+{
+    struct order_row row;
+
+    if (t->stopping || now_mono_ms >= w->until_mono_ms)
+        return true;
+    return store_order_by_id(tx, w->order, &row) != OK || row.version > w->version;
+}
+
+/* Answer those whose order changed or whose time is over. Called without the mutex; waiters are only added elsewhere. */
+static void answer_waiters(struct ticker *t, struct store_tx *tx)
+{
+    int64_t now = clock_mono_ms(t->api->config.clock);
+
+    pthread_mutex_lock(&t->mutex);
+    for (size_t i = 0; i < t->waiter_count;) {
+        struct waiter w = t->waiters[i];
+        if (!order_ready(t, tx, &w, now)) {
+            i++;
+            continue;
+        }
+        t->waiters[i] = t->waiters[--t->waiter_count];
+        pthread_mutex_unlock(&t->mutex);
+        w.call->tx = tx;
+        call_answer_waiting(w.call, w.order);
+        pthread_mutex_lock(&t->mutex);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+/* --- the thread -------------------------------------------------------------------------------------------------------------- */
+
+struct due {
+    bool alerts, figures, orders;
+};
+
+static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due)
+{
+    struct store_tx *tx;
+    size_t organisers;
+    enum err e = OK;
+
+    TRY(store_read_begin(reader, &tx));
+    if (due->alerts)
+        e = tell_alerts(t, tx);
+    pthread_mutex_lock(&t->mutex);
+    organisers = t->organiser_count; /* only grows, and entries stay where they are */
+    pthread_mutex_unlock(&t->mutex);
+    for (size_t i = 0; due->figures && e == OK && i < organisers; i++)
+        e = tell_figures(t, tx, &t->organisers[i]);
+    answer_waiters(t, tx);
+    store_read_end(tx);
+    return e;
+}
+
+static void tick(struct ticker *t, struct store_reader *reader, struct due due)
+{
+    size_t events;
+
+    seat_maps_tick(t->api->config.maps, clock_now_ms(t->api->config.clock));
+    pthread_mutex_lock(&t->mutex);
+    events = t->event_count;
+    bool waiting = t->waiter_count > 0;
+    pthread_mutex_unlock(&t->mutex);
+    for (size_t i = 0; i < events; i++)
+        tell_event(t, &t->events[i]);
+    int64_t now = clock_mono_ms(t->api->config.clock);
+    due.figures = now - t->figures_mono_ms >= FIGURES_MS;
+    if (due.figures)
+        t->figures_mono_ms = now;
+    if (!due.alerts && !due.figures && !waiting)
+        return;
+    if (read_and_tell(t, reader, &due) != OK)
+        log_error_info(LOG_ERROR, "ticker", err_last());
+}
+
+static struct due wait_for_work(struct ticker *t)
+{
+    struct timespec until;
+
+    INVARIANT(clock_gettime(CLOCK_REALTIME, &until) == 0, "the machine has a clock"); /* Why: a real wait, not product time */
+    until.tv_nsec += TICK_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    if (!t->stopping && !t->orders_changed && !t->alerts_changed)
+        pthread_cond_timedwait(&t->wake, &t->mutex, &until);
+    struct due due = {.alerts = t->alerts_changed, .orders = t->orders_changed};
+    t->alerts_changed = t->orders_changed = false;
+    return due;
+}
+
+static void *run(void *context)
+{
+    struct ticker *t = context;
+    struct store_reader *reader;
+
+    if (api_reader(t->api, &reader) != OK) {
+        log_error_info(LOG_ERROR, "ticker", err_last());
+        return NULL;
+    }
+    pthread_mutex_lock(&t->mutex);
+    for (;;) {
+        struct due due = wait_for_work(t);
+        bool stopping = t->stopping;
+        pthread_mutex_unlock(&t->mutex);
+        tick(t, reader, due);
+        if (stopping)
+            return NULL;
+        pthread_mutex_lock(&t->mutex);
+    }
+}
+
+static enum err newest_alert(struct ticker *t)
+{
+    struct store_reader *reader;
+    struct store_tx *tx;
+
+    TRY(api_reader(t->api, &reader));
+    TRY(store_read_begin(reader, &tx));
+    enum err e = store_alert_newest_change(tx, &t->last_alert_no);
+    store_read_end(tx);
+    return e;
+}
+
+enum err ticker_new(struct api *api, struct ticker **ret_ticker)
+{
+    struct ticker *t = calloc(1, sizeof *t);
+
+    ENSURE(t, ERR_NOMEM, "no_memory", "No memory.");
+    t->api = api;
+    t->events = calloc(EVENTS_MAX, sizeof *t->events);
+    t->organisers = calloc(ORGANISERS_MAX, sizeof *t->organisers);
+    t->waiters = calloc(WAITERS_MAX, sizeof *t->waiters);
+    INVARIANT(pthread_mutex_init(&t->mutex, NULL) == 0 && pthread_cond_init(&t->wake, NULL) == 0, "a mutex can be made");
+    bool memory = t->events && t->organisers && t->waiters;
+    enum err e = memory ? newest_alert(t) : ERR_NOMEM;
+    t->running = e == OK && pthread_create(&t->thread, NULL, run, t) == 0;
+    if (!t->running) {
+        ticker_free(t);
+        FAIL(ERR_NOMEM, "no_memory", "The ticker could not be started.");
+    }
+    *ret_ticker = t;
+    return OK;
+}
+
+void ticker_free(struct ticker *t)
+{
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->mutex);
+    t->stopping = true;
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
+    if (t->running)
+        pthread_join(t->thread, NULL);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->mutex);
+    free(t->events);
+    free(t->organisers);
+    free(t->waiters);
+    free(t);
+}
+
+void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count)
+{
+    bool orders = false, alerts = false;
+
+    for (size_t i = 0; i < count; i++) {
+        orders |= notes[i].kind == NOTE_ORDER;
+        alerts |= notes[i].kind == NOTE_ALERT;
+    }
+    if (!orders && !alerts)
+        return;
+    pthread_mutex_lock(&t->mutex);
+    t->alerts_changed |= alerts;
+    t->orders_changed |= orders && t->waiter_count > 0;
+    if (t->alerts_changed || t->orders_changed)
+        pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+enum err ticker_watch_event(struct ticker *t, int64_t event_no, struct seat_map *map)
+{
+    bool room = true;
+    size_t i = 0;
+
+    pthread_mutex_lock(&t->mutex);
+    while (i < t->event_count && t->events[i].event_no != event_no)
+        i++;
+    room = i < EVENTS_MAX;
+    if (i == t->event_count && room)
+        t->events[t->event_count++] = (struct watched_event){event_no, map, seat_map_version(map)};
+    pthread_mutex_unlock(&t->mutex);
+    ENSURE(room, ERR_BUSY, "queue_full", "Too many events are watched.");
+    return OK;
+}
+
+enum err ticker_watch_organiser(struct ticker *t, int64_t organiser_no)
+{
+    bool room = true;
+    size_t i = 0;
+
+    pthread_mutex_lock(&t->mutex);
+    while (i < t->organiser_count && t->organisers[i].organiser_no != organiser_no)
+        i++;
+    room = i < ORGANISERS_MAX;
+    if (i == t->organiser_count && room)
+        t->organisers[t->organiser_count++] = (struct watched_organiser){.organiser_no = organiser_no};
+    pthread_mutex_unlock(&t->mutex);
+    ENSURE(room, ERR_BUSY, "queue_full", "Too many organisers are watched.");
+    return OK;
+}
+
+enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version, int64_t until_mono_ms)
+{
+    bool room;
+
+    pthread_mutex_lock(&t->mutex);
+    room = t->waiter_count < WAITERS_MAX && !t->stopping;
+    if (room) {
+        c->replied = true;
+        http_defer(c->x);
+        t->waiters[t->waiter_count++] = (struct waiter){c, order, version, until_mono_ms};
+    }
+    pthread_mutex_unlock(&t->mutex);
+    ENSURE(room, ERR_BUSY, "queue_full", "Too many requests wait; ask without waiting.");
+    return OK;
+}
+
+/* --- a stream's beginning: what a returning listener missed ------------------------------------------------------------------ */
+
+static void replay_places(struct api *api, int64_t event_no, struct span last_event_id, struct buf *out)
+{
+    AUTO(buf_done) struct buf data = {0};
+    struct seat_map *map = seat_maps_find(api->config.maps, event_no);
+    struct seat_change *changes = calloc(CHANGES_MAX, sizeof *changes);
+    uint64_t since, version;
+    size_t count;
+    char id[24];
+
+    buf_init(&data, HTTP_SSE_EVENT_MAX);
+    if (map && changes && text_to_u64(last_event_id, &since) == OK &&
+        seat_map_changes(map, since, changes, CHANGES_MAX, &count, &version) == OK && count < CHANGES_MAX) {
+        changes_write(&data, version, changes, count);
+        (void)snprintf(id, sizeof id, "%llu", (unsigned long long)version);
+        (void)!http_sse_format(out, span_text(id), SPAN_LIT("places"), buf_span(&data));
+    } else {
+        (void)!http_sse_format(out, (struct span){0}, SPAN_LIT("refresh"), SPAN_LIT("{}"));
+    }
+    free(changes);
+}
+
+void api_replay(void *context, struct span channel, struct span last_event_id, struct buf *out)
+{
+    uint64_t event_no;
+
+    if (last_event_id.len && span_starts(channel, "places/") &&
+        text_to_u64(span_sub(channel, strlen("places/"), channel.len), &event_no) == OK)
+        replay_places(context, (int64_t)event_no, last_event_id, out);
+}
