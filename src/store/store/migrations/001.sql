@@ -400,6 +400,7 @@ CREATE TABLE alert (
     facts @TEXT@ NOT NULL,                   -- JSON without personal data
     state @TEXT@ NOT NULL CHECK (state IN ('open', 'acknowledged', 'resolved')),
     at_ms @INT@ NOT NULL,
+    change_no @INT@ NOT NULL UNIQUE,         -- grows with every change of any alert, so that streams find what is new
     handled_by @INT@,
     handled_ms @INT@
 ) @TABLE@;
