@@ -161,3 +161,79 @@ int64_t store_testing_number(struct store_testing *t, const char *sql)
     must(sqlite_number(&words, sql, &value), sql);
     return value;
 }
+
+/* A blob of 16 or 32 equal bytes. */
+#define B4(x) x x x x
+#define B16(x) "x'" B4(B4(x)) "'"
+#define B32(x) "x'" B4(B4(x)) B4(B4(x)) "'"
+#define HOLD                                                                                       \
+    "hold (id, event_no, organiser_no, account_no, status, fingerprint, places, created_ms,"       \
+    " expires_ms, latest_ms) VALUES "
+#define PLACE                                                                                      \
+    "place (event_no, place_no, category_no, state, generation, until_ms, hold_id, order_id,"      \
+    " ticket_id) VALUES "
+
+void store_testing_rows(struct store_testing *t)
+{
+    static const char *const rows[] = {
+        "organiser (organiser_no, id, name, slug, created_ms)"
+        " VALUES (1, " B16("0A") ", 'Club', 'club', 1)",
+        "person (person_no, id, epoch_no, wrapped_key, created_ms)"
+        " VALUES (1, " B16("0C") ", 1, x'00', 1)",
+        "account (account_no, id, person_no, mail_hash, status, created_ms)"
+        " VALUES (1, " B16("0B") ", 1, " B32("0B") ", 'active', 1)",
+        "role_grant (id, account_no, organiser_no, role, granted_by, created_ms)"
+        " VALUES (" B16("17") ", 1, 1, 'organiser', 0, 1)",
+        "venue (venue_no, id, organiser_no, name, address, time_zone, created_ms)"
+        " VALUES (1, " B16("0D") ", 1, 'Hall', 'Street 1', 'Europe/Berlin', 1)",
+        "plan (plan_no, id, organiser_no, venue_no, name, source, packed, packed_hash, places, "
+        "repairs, created_ms)"
+        " VALUES (1, " B16("0E") ", 1, 1, 'Plan', x'00', x'00', " B32("0E") ", 4, '[]', 1)",
+        "event (event_no, id, organiser_no, venue_no, plan_no, name, description, time_zone, "
+        "currency, starts_ms,"
+        " ends_ms, doors_ms, sale_from_ms, sale_until_ms, status, per_order_max, entries_max, "
+        "capacity, created_ms)"
+        " VALUES (1, " B16(
+            "0F") ", 1, 1, 1, 'Show', '', 'Europe/Berlin', 'EUR', 2000, 3000, 1000, 1, 2000,"
+                  " 'on_sale', 10, 1, 4, 1)",
+        "category (event_no, category_no, id, name, color, price_minor, fee_minor)"
+        " VALUES (1, 0, " B16("19") ", 'Normal', '#336699', 1000, 50)",
+        HOLD "(" B16("10") ", 1, 1, 1, 'ordered', " B32("10") ", x'00000000', 1, 2, 3)",
+        HOLD "(" B16("18") ", 1, 1, 1, 'live', " B32("18") ", x'00000001', 1, 2, 3)",
+        "sale_order (id, organiser_no, event_no, account_no, hold_id, status, amount_minor, "
+        "currency, created_ms,"
+        " pay_until_ms) VALUES (" B16("11") ", 1, 1, 1, " B16("10") ", 'paid', 1050, 'EUR', 1, 2)",
+        "order_line (order_id, place_no, category_no, price_minor, fee_minor)"
+        " VALUES (" B16("11") ", 0, 0, 1000, 50)",
+        "payment (id, order_id, organiser_no, attempt, state, session_ref, intent_ref, "
+        "amount_minor, currency,"
+        " captured_minor, next_ms, created_ms)"
+        " VALUES (" B16("12") ", " B16(
+            "11") ", 1, 1, 'captured', 'cs_1', 'pi_1', 1050, 'EUR', 1050, 1, 1)",
+        "refund (id, payment_id, order_id, organiser_no, amount_minor, reason, state, next_ms, "
+        "created_ms)"
+        " VALUES (" B16("13") ", " B16("12") ", " B16("11") ", 1, 50, 'requested', 'asked', 1, 1)",
+        PLACE "(1, 0, 0, 3, 1, 0, NULL, NULL, " B16("14") ")",
+        PLACE "(1, 1, 0, 1, 0, 2, " B16("18") ", NULL, NULL)",
+        PLACE "(1, 2, 0, 0, 0, 0, NULL, NULL, NULL)",
+        PLACE "(1, 3, 0, 0, 0, 0, NULL, NULL, NULL)",
+        "ticket (id, organiser_no, event_no, place_no, live_place_no, generation, order_id, "
+        "account_no, category_no,"
+        " price_minor, fee_minor, currency, status, last_entry_id, issued_ms)"
+        " VALUES (" B16("14") ", 1, 1, 0, 0, 1, " B16(
+            "11") ", 1, 0, 1000, 50, 'EUR', 'valid', " B16("1A") ", 1)",
+        "device (device_no, id, organiser_no, event_no, name, gate, public_key, status, "
+        "enrolled_by, enrolled_ms)"
+        " VALUES (1, " B16("15") ", 1, 1, 'Scanner', 'A', " B32("15") ", 'active', 1, 1)",
+        "scan (scan_no, id, organiser_no, event_no, device_no, sequence, code_hash, ticket_id, "
+        "admission_no, admitted,"
+        " reason, scanned_ms, received_ms)"
+        " VALUES (1, " B16("16") ", 1, 1, 1, 1, " B32("16") ", " B16("14") ", 1, 1, 'ok', 1, 1)",
+    };
+    char sql[1024];
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        (void)snprintf(sql, sizeof sql, "INSERT INTO %s", rows[i]);
+        store_testing_sql(t, sql);
+    }
+}

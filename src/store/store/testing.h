@@ -52,5 +52,12 @@ RESULT store_testing_read(struct store_testing *t,
 void store_testing_sql(struct store_testing *t, const char *sql);
 RESULT store_testing_try(struct store_testing *t, const char *sql);
 int64_t store_testing_number(struct store_testing *t, const char *sql);
+/*
+ * One consistent row of every table of a sale, all numbered 1, ids x'..' of one repeated byte: organiser 0A, account 0B (person
+ * 0C), venue 0D, plan 0E, event 0F (on sale, EUR, places 0 to 3, category 0 at 1000 + 50), hold 10, order 11 (paid, hold 10,
+ * place 0), payment 12 (captured), refund 13 (asked), ticket 14 (valid, place 0), device 15, scan 16 (admitted, ticket 14),
+ * grant 17. Place 1 is held by hold 18, places 2 and 3 are free.
+ */
+void store_testing_rows(struct store_testing *t);
 
 #endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer: group commit, one command's failure alone, notes, lanes, bounds. Disk faults are in store/sqlite. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store/store_core.h"
+#include "store/store/testing.h"
+#include "store/store/writer.h"
+
+enum { COMMANDS = 500, NOTES_MAX = 4096 };
+
+/* What the callbacks of the writer saw, all on its thread. */
+struct seen {
+    struct store_note released[NOTES_MAX], committed[NOTES_MAX];
+    size_t released_count, committed_count;
+};
+
+struct rig {
+    struct store_testing t;
+    struct seen seen;
+    struct writer *writer;
+    pthread_mutex_t mutex;
+    pthread_cond_t change;
+    bool gate_reached, gate_open;
+    int order[COMMANDS], ended;
+};
+
+struct job {
+    struct command command; /* first */
+    struct rig *rig;
+    int number;
+    enum err fail_with;
+    enum err got;
+    int done_calls;
+};
+
+static void on_released(void *context, const struct store_note *notes, size_t count)
+{
+    struct seen *seen = &((struct rig *)context)->seen;
+
+    for (size_t i = 0; i < count && seen->released_count < NOTES_MAX; i++)
+        seen->released[seen->released_count++] = notes[i];
+}
+
+static void on_committed(void *context, const struct store_note *notes, size_t count)
+{
+    struct seen *seen = &((struct rig *)context)->seen;
+
+    for (size_t i = 0; i < count && seen->committed_count < NOTES_MAX; i++)
+        seen->committed[seen->committed_count++] = notes[i];
+}
+
+static int set_up(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    assert_non_null(rig);
+    store_testing_open(&rig->t);
+    pthread_mutex_init(&rig->mutex, NULL);
+    pthread_cond_init(&rig->change, NULL);
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+
+    writer_stop(rig->writer);
+    store_testing_close(&rig->t);
+    free(rig);
+    return 0;
+}
+
+static void start(struct rig *rig, size_t queue_max, size_t batch_max)
+{
+    struct writer_config config = {.queue_max = queue_max,
+                                   .batch_max = batch_max,
+                                   .released = on_released,
+                                   .committed = on_committed,
+                                   .context = rig};
+    assert_int_equal(writer_start(rig->t.store, &config, &rig->writer), OK);
+}
+
+/* Add a job row and two notes, then fail if told to. */
+static enum err run_job(struct store_tx *tx, struct command *c)
+{
+    struct job *j = (struct job *)(void *)c;
+    struct job_id id = {{0}};
+    uint8_t subject[ID_BYTES] = {1};
+
+    put_u32be(id.b, (uint32_t)j->number);
+    TRY(store_job_add(tx, id, "test", subject, j->number));
+    store_note(tx, (struct store_note){.kind = 99, .a = j->number});
+    ENSURE(j->fail_with == OK, j->fail_with, "asked_to_fail", "Command %d.", j->number);
+    return OK;
+}
+
+static void job_done(struct command *c, const struct err_info *error)
+{
+    struct job *j = (struct job *)(void *)c;
+
+    pthread_mutex_lock(&j->rig->mutex);
+    j->got = error ? error->code : OK;
+    j->done_calls++;
+    j->rig->order[j->rig->ended++ % COMMANDS] = j->number;
+    pthread_cond_broadcast(&j->rig->change);
+    pthread_mutex_unlock(&j->rig->mutex);
+}
+
+static void wait_ended(struct rig *rig, int count)
+{
+    pthread_mutex_lock(&rig->mutex);
+    while (rig->ended < count)
+        pthread_cond_wait(&rig->change, &rig->mutex);
+    pthread_mutex_unlock(&rig->mutex);
+}
+
+/* A command that holds the writer until the gate opens, so that what is submitted meanwhile waits. */
+static enum err run_gate(struct store_tx *tx, struct command *c)
+{
+    struct rig *rig = ((struct job *)(void *)c)->rig;
+
+    (void)tx;
+    pthread_mutex_lock(&rig->mutex);
+    rig->gate_reached = true;
+    pthread_cond_broadcast(&rig->change);
+    while (!rig->gate_open)
+        pthread_cond_wait(&rig->change, &rig->mutex);
+    pthread_mutex_unlock(&rig->mutex);
+    return OK;
+}
+
+static void close_gate(struct rig *rig, struct job *gate)
+{
+    *gate = (struct job){.command = {.run = run_gate, .done = job_done, .lane = LANE_BACK},
+                         .rig = rig,
+                         .number = -1};
+    assert_int_equal(writer_submit(rig->writer, &gate->command), OK);
+    pthread_mutex_lock(&rig->mutex);
+    while (!rig->gate_reached)
+        pthread_cond_wait(&rig->change, &rig->mutex);
+    pthread_mutex_unlock(&rig->mutex);
+}
+
+static void open_gate(struct rig *rig)
+{
+    pthread_mutex_lock(&rig->mutex);
+    rig->gate_open = true;
+    pthread_cond_broadcast(&rig->change);
+    pthread_mutex_unlock(&rig->mutex);
+}
+
+static struct job new_job(struct rig *rig, int number, enum writer_lane lane)
+{
+    return (struct job){
+        .command = {.run = run_job, .done = job_done, .lane = lane}, .rig = rig, .number = number};
+}
+
+static void waiting_commands_share_a_commit(void **state)
+{
+    static struct job jobs[COMMANDS], gate;
+    struct rig *rig = *state;
+    struct writer_figures f;
+
+    start(rig, 1000, 128);
+    close_gate(rig, &gate);
+    for (int i = 0; i < COMMANDS; i++) {
+        jobs[i] = new_job(rig, i, LANE_SALE);
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+    }
+    open_gate(rig);
+    wait_ended(rig, COMMANDS + 1);
+    writer_figures(rig->writer, &f);
+    assert_int_equal(f.commands, COMMANDS + 1);
+    assert_int_equal(f.batches, 1 + (COMMANDS + 127) / 128);
+    assert_int_equal(f.largest_batch, 128);
+    assert_int_equal(f.failed, 0);
+    assert_int_equal(f.lost, 0);
+    for (int i = 0; i < COMMANDS; i++) {
+        assert_int_equal(jobs[i].got, OK);
+        assert_int_equal(jobs[i].done_calls, 1);
+    }
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), COMMANDS);
+}
+
+static void a_failing_command_leaves_no_trace_and_its_neighbours_stay(void **state)
+{
+    static struct job jobs[30], gate;
+    struct rig *rig = *state;
+    struct writer_figures f;
+
+    start(rig, 1000, 64);
+    close_gate(rig, &gate);
+    for (int i = 0; i < 30; i++) {
+        jobs[i] = new_job(rig, i, LANE_SALE);
+        jobs[i].fail_with = i % 3 == 1 ? ERR_CONFLICT : OK;
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+    }
+    open_gate(rig);
+    wait_ended(rig, 31);
+    writer_figures(rig->writer, &f);
+    assert_int_equal(f.batches, 2);
+    assert_int_equal(f.failed, 10);
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), 20);
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job WHERE due_ms % 3 = 1"),
+                     0);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(jobs[i].got, jobs[i].fail_with);
+    /* Notes: of released commands only, in the order they ran, the same for both callbacks. */
+    assert_int_equal(rig->seen.released_count, 40);
+    assert_int_equal(rig->seen.committed_count, 40);
+    assert_memory_equal(rig->seen.released, rig->seen.committed, 40 * sizeof(struct store_note));
+    for (int i = 0, n = 0; i < 30; i++) {
+        if (i % 3 == 1)
+            continue;
+        assert_int_equal(rig->seen.committed[2 * n].a, i);
+        assert_int_equal(rig->seen.committed[2 * n + 1].kind, 99);
+        assert_int_equal(rig->seen.committed[2 * n + 1].a, i);
+        n++;
+    }
+}
+
+static void a_full_lane_refuses_and_the_others_do_not(void **state)
+{
+    static struct job jobs[12], gate;
+    struct rig *rig = *state;
+
+    start(rig, 10, 16);
+    close_gate(rig, &gate);
+    for (int i = 0; i < 10; i++) {
+        jobs[i] = new_job(rig, i, LANE_SALE);
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+    }
+    jobs[10] = new_job(rig, 10, LANE_SALE);
+    assert_int_equal(writer_submit(rig->writer, &jobs[10].command), ERR_BUSY);
+    assert_string_equal(err_last()->slug, "queue_full");
+    jobs[11] = new_job(rig, 11, LANE_DOOR);
+    assert_int_equal(writer_submit(rig->writer, &jobs[11].command), OK);
+    open_gate(rig);
+    wait_ended(rig, 12);
+    assert_int_equal(jobs[10].done_calls, 0);
+    assert_int_equal(writer_submit(rig->writer, &jobs[10].command), OK);
+    wait_ended(rig, 13);
+    assert_int_equal(jobs[10].got, OK);
+}
+
+static void the_door_goes_first_and_starves_nobody(void **state)
+{
+    static struct job jobs[90], gate;
+    struct rig *rig = *state;
+    int door = 0, sale = 0, back = 0;
+
+    start(rig, 100, 16);
+    close_gate(rig, &gate);
+    for (int i = 0; i < 90; i++) { /* 0..29 back, 30..59 sale, 60..89 door: the worst order */
+        jobs[i] = new_job(rig, i, i < 30 ? LANE_BACK : i < 60 ? LANE_SALE : LANE_DOOR);
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+    }
+    open_gate(rig);
+    wait_ended(rig, 91);
+    assert_int_equal(rig->order[1], 60);
+    for (int i = 1; i <= 16; i++) { /* the first batch of 16 */
+        door += rig->order[i] >= 60;
+        sale += rig->order[i] >= 30 && rig->order[i] < 60;
+        back += rig->order[i] < 30;
+    }
+    assert_int_equal(door, 8);
+    assert_int_equal(sale, 6);
+    assert_int_equal(back, 2);
+    for (int lane = 0; lane < 3; lane++) /* within a lane: first come, first served */
+        for (int i = 1, last = -1; i <= 90; i++) {
+            if (rig->order[i] / 30 != lane)
+                continue;
+            assert_true(rig->order[i] > last);
+            last = rig->order[i];
+        }
+}
+
+struct counting {
+    struct rig *rig;
+    int from, failures;
+};
+
+static enum err call_one(struct store_tx *tx, void *context)
+{
+    struct job_id id = {{7}};
+    uint8_t subject[ID_BYTES] = {1};
+
+    put_u32be(id.b + 4, (uint32_t) * (int *)context);
+    return store_job_add(tx, id, "call", subject, 1);
+}
+
+static void *call_many(void *context)
+{
+    struct counting *c = context;
+
+    for (int i = c->from; i < c->from + 50; i++)
+        c->failures += writer_call(c->rig->writer, LANE_SALE, call_one, &i) != OK;
+    return NULL;
+}
+
+static void many_threads_call_and_each_gets_its_own_outcome(void **state)
+{
+    struct rig *rig = *state;
+    pthread_t threads[16];
+    struct counting counts[16];
+    int again = 3;
+
+    start(rig, 1000, 64);
+    for (int i = 0; i < 16; i++) {
+        counts[i] = (struct counting){.rig = rig, .from = i * 50};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_many, &counts[i]), 0);
+    }
+    for (int i = 0; i < 16; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(counts[i].failures, 0);
+    }
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), 800);
+    assert_int_equal(writer_call(rig->writer, LANE_SALE, call_one, &again), ERR_CONFLICT);
+    assert_string_equal(err_last()->slug, "constraint");
+}
+
+static void stopping_runs_what_waits_and_refuses_what_comes(void **state)
+{
+    static struct job jobs[20], gate;
+    struct rig *rig = *state;
+
+    start(rig, 100, 16);
+    close_gate(rig, &gate);
+    for (int i = 0; i < 20; i++) {
+        jobs[i] = new_job(rig, i, LANE_SALE);
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+    }
+    open_gate(rig);
+    writer_stop(rig->writer);
+    rig->writer = NULL;
+    assert_int_equal(rig->ended, 21);
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), 20);
+}
+
+static enum err write_much(struct store_tx *tx, void *context)
+{
+    static uint8_t page[1 << 20];
+    uint8_t key[STORE_HASH_BYTES] = {0};
+    struct store_answer answer = {.status = 200, .expires_ms = INT64_MAX};
+
+    put_u32be(key, (uint32_t) * (int *)context);
+    memset(page, *(int *)context, sizeof page);
+    return store_idempotency_put(tx, key, &answer, SPAN_ARRAY(page));
+}
+
+static void the_log_stays_bounded_though_a_reader_holds_it_for_a_while(void **state)
+{
+    struct rig *rig = *state;
+    struct writer_figures f;
+    struct store_tx *tx;
+
+    start(rig, 100, 16);
+    assert_int_equal(store_read_begin(rig->t.reader, &tx), OK);
+    for (int i = 0; i < 100; i++) /* the snapshot keeps the log from beginning anew */
+        assert_int_equal(writer_call(rig->writer, LANE_SALE, write_much, &i), OK);
+    store_read_end(tx);
+    /* A call returns before its batch is counted: the second one makes sure of the first. */
+    assert_int_equal(writer_call(rig->writer, LANE_SALE, write_much, &(int){100}), OK);
+    writer_figures(rig->writer, &f);
+    assert_true(f.wal_bytes > 64 << 20);
+    for (int i = 101; i < 200; i++)
+        assert_int_equal(writer_call(rig->writer, LANE_SALE, write_much, &i), OK);
+    writer_figures(rig->writer, &f);
+    assert_true(f.wal_bytes <= 72 << 20);
+    assert_true(f.checkpoints > 0);
+}
+
+static void a_writer_needs_sane_bounds(void **state)
+{
+    struct rig *rig = *state;
+    struct writer_config config = {.queue_max = 0, .batch_max = 16};
+
+    assert_int_equal(writer_start(rig->t.store, &config, &rig->writer), ERR_INVALID);
+    config = (struct writer_config){.queue_max = 10, .batch_max = 2};
+    assert_int_equal(writer_start(rig->t.store, &config, &rig->writer), ERR_INVALID);
+    assert_null(rig->writer);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(waiting_commands_share_a_commit),
+        CASE(a_failing_command_leaves_no_trace_and_its_neighbours_stay),
+        CASE(a_full_lane_refuses_and_the_others_do_not),
+        CASE(the_door_goes_first_and_starves_nobody),
+        CASE(many_threads_call_and_each_gets_its_own_outcome),
+        CASE(stopping_runs_what_waits_and_refuses_what_comes),
+        CASE(the_log_stays_bounded_though_a_reader_holds_it_for_a_while),
+        CASE(a_writer_needs_sane_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
