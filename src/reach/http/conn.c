@@ -410,7 +410,7 @@ static bool step_body(struct http_conn *c)
 void http_conn_answer(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
-    if (c->loop->stopping)
+    if (atomic_load(&c->loop->server->stopping))
         c->close_after = true;
     http_response_build(x, http_loop_date(c->loop), c->close_after);
     http_count(&counters_of(c)->responses[x->response.status / 100], 1);
