@@ -9,16 +9,23 @@
 #include "reach/api/call.h"
 #include "reach/api/openapi.h"
 
-enum { POOL_THREADS = 2, POOL_QUEUE_MAX = 256, PAGES_BYTES_MAX = 64 << 20, RATE_SLOTS = 1 << 16, READERS_MAX = 64 };
+enum {
+    POOL_THREADS = 2,
+    POOL_QUEUE_MAX = 256,
+    PAGES_BYTES_MAX = 64 << 20,
+    RATE_SLOTS = 1 << 16,
+    READERS_MAX = 64
+};
 
 /*
  * form-action: checkout is reached by a redirect that the page's own script asks for, so no form leaves the origin.
  * style-src-attr stays closed: the pages set styles through the object model only.
  */
-const char *const api_csp =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
-    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'";
+const char *const api_csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
+                            "'self' data: blob:; connect-src 'self'; font-src 'self'; "
+                            "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
+                            "'self'; frame-ancestors 'none'; "
+                            "require-trusted-types-for 'script'; trusted-types 'none'";
 
 /* --- a reader for every thread that asks ------------------------------------------------------------------------------- */
 
@@ -92,7 +99,8 @@ static enum err open_router(struct api *api)
 
     INVARIANT(api_route_count <= COUNT_OF(routes), "the router's table has room for every route");
     for (size_t i = 0; i < api_route_count; i++)
-        routes[i] = (struct http_route){api_routes[i].method, api_routes[i].pattern, &api_routes[i]};
+        routes[i] =
+            (struct http_route){api_routes[i].method, api_routes[i].pattern, &api_routes[i]};
     return http_router_open(routes, api_route_count, &api->router);
 }
 
@@ -104,7 +112,8 @@ static enum err build(struct api *api)
     api->catalog = (struct catalog){.ledger = c->ledger};
     TRY(readers_new(&api->readers));
     TRY(open_router(api));
-    TRY(http_rate_open(rate_classes, COUNT_OF(rate_classes), RATE_SLOTS, c->clock, c->rng, &api->rates));
+    TRY(http_rate_open(rate_classes, COUNT_OF(rate_classes), RATE_SLOTS, c->clock, c->rng,
+                       &api->rates));
     if (c->pages_dir)
         TRY(http_files_open(c->pages_dir, PAGES_BYTES_MAX, &api->files));
     return openapi_write(api);
@@ -137,7 +146,8 @@ void api_free(struct api *api)
     free(api);
 }
 
-enum err api_start(struct api *api, struct writer *writer, struct settlement *settlement, struct http_server *server)
+enum err api_start(struct api *api, struct writer *writer, struct settlement *settlement,
+                   struct http_server *server)
 {
     api->writer = writer;
     api->settlement = settlement;

@@ -32,15 +32,17 @@ struct api_config {
     struct seat_maps *maps;
     const struct signer_client *signer;
     struct admission_keys *admission_keys;
-    const struct disk *log_disk;   /* the ledger's public files */
+    const struct disk *log_disk; /* the ledger's public files */
     const char *log_vkey;
-    const char *pages_dir;         /* built pages; NULL: none are served */
-    const char *origin;            /* public origin of the pages, no trailing slash */
-    const char *origins[4];        /* others that are ours too (loopback, a host name); NULL-terminated unless full */
-    const char *provider_origin;   /* where checkout pages live: allowed as a form target and shown in docs */
-    struct span webhook_secret;    /* of the provider */
-    const char *ca_pem;            /* the local certificate authority, or NULL */
-    const char *mail_dir;          /* demonstration: the mail folder shown on a page; else NULL */
+    const char *pages_dir; /* built pages; NULL: none are served */
+    const char *origin;    /* public origin of the pages, no trailing slash */
+    const char *origins
+        [4]; /* others that are ours too (loopback, a host name); NULL-terminated unless full */
+    const char *
+        provider_origin; /* where checkout pages live: allowed as a form target and shown in docs */
+    struct span webhook_secret; /* of the provider */
+    const char *ca_pem;         /* the local certificate authority, or NULL */
+    const char *mail_dir;       /* demonstration: the mail folder shown on a page; else NULL */
     const struct clock *clock;
     const struct rng *rng;
 };
@@ -50,7 +52,8 @@ RESULT api_new(const struct api_config *config, struct api **ret_api);
 /* After the server has stopped. */
 void api_free(struct api *api);
 /* Once writer, settlement and server exist; starts the ticker (streams, waiting readers) and the work pool. */
-RESULT api_start(struct api *api, struct writer *writer, struct settlement *settlement, struct http_server *server);
+RESULT api_start(struct api *api, struct writer *writer, struct settlement *settlement,
+                 struct http_server *server);
 /* Before the server is closed: waiting requests are answered, threads end. */
 void api_stop(struct api *api);
 

@@ -17,14 +17,16 @@ enum err call_json(struct call *c, struct json_object *ret_root)
     return json_root(c->doc, ret_root);
 }
 
-enum err call_capture(struct call *c, const char *name, const char *prefix, uint8_t ret_id[ID_BYTES])
+enum err call_capture(struct call *c, const char *name, const char *prefix,
+                      uint8_t ret_id[ID_BYTES])
 {
     if (id_parse(prefix, http_capture(&c->match, name), ret_id) != OK)
         FAIL(ERR_NOT_FOUND, "not_found", "There is no such %s.", name);
     return OK;
 }
 
-enum err call_json_id(struct json_object *o, const char *key, const char *prefix, uint8_t ret_id[ID_BYTES])
+enum err call_json_id(struct json_object *o, const char *key, const char *prefix,
+                      uint8_t ret_id[ID_BYTES])
 {
     char pointer[ERR_POINTER_MAX];
     struct span text;
@@ -32,7 +34,8 @@ enum err call_json_id(struct json_object *o, const char *key, const char *prefix
     TRY(json_need_text(o, key, ID_TEXT_MAX, &text));
     json_pointer(o, key, pointer);
     if (id_parse(prefix, text, ret_id) != OK)
-        FAIL_AT(pointer, ERR_INVALID, "bad_id", "An id of this kind is %s_ and 26 characters.", prefix);
+        FAIL_AT(pointer, ERR_INVALID, "bad_id", "An id of this kind is %s_ and 26 characters.",
+                prefix);
     return OK;
 }
 
@@ -70,19 +73,21 @@ void call_cursor(int64_t key, int64_t no, char out[64])
 
 enum err call_page(struct call *c, struct store_page *ret_page)
 {
-    struct span limit = http_param(&c->x->request, "limit"), cursor = http_param(&c->x->request, "cursor");
+    struct span limit = http_param(&c->x->request, "limit"),
+                cursor = http_param(&c->x->request, "cursor");
     struct store_page page = {.limit = 50};
     uint8_t raw[16];
     uint64_t n = 50;
     size_t len;
 
     if (limit.data) {
-        ENSURE(text_to_u64(limit, &n) == OK && n >= 1 && n <= 200, ERR_INVALID, "bad_query", "limit is 1 to 200.");
+        ENSURE(text_to_u64(limit, &n) == OK && n >= 1 && n <= 200, ERR_INVALID, "bad_query",
+               "limit is 1 to 200.");
         page.limit = (size_t)n;
     }
     if (cursor.data) {
-        ENSURE(base64url_decode(cursor, raw, sizeof raw, &len) == OK && len == sizeof raw, ERR_INVALID, "bad_cursor",
-               "The cursor is not one that a list of ours gave.");
+        ENSURE(base64url_decode(cursor, raw, sizeof raw, &len) == OK && len == sizeof raw,
+               ERR_INVALID, "bad_cursor", "The cursor is not one that a list of ours gave.");
         page.after_key = (int64_t)get_u64be(raw);
         page.after_no = (int64_t)get_u64be(raw + 8);
     }

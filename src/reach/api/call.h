@@ -69,10 +69,13 @@ struct call {
     int status;
     const char *type; /* NULL: application/json */
     struct buf body;
-    char etag[44];    /* with quotes, or empty */
+    char etag[44]; /* with quotes, or empty */
     char set_cookie[CALL_COOKIE_MAX];
     const char *location; /* in the arena, or NULL */
-    bool writing; /* on the writer thread: tx is the command's */
+    bool writing;         /* on the writer thread: tx is the command's */
+    bool waiting;         /* the ticker answers when the order below has changed */
+    struct order_id wait_order;
+    int64_t wait_version, wait_ms;
     bool replied; /* the handler answered by itself (stream, static memory) */
 
     /* Left by call_write. */
@@ -80,9 +83,9 @@ struct call {
     enum writer_lane lane;
     bool has_key;
     uint8_t key_hash[32], fingerprint[32];
-    struct err_info failure;  /* the write's, when `refused` */
-    bool refused;             /* the write commits, yet the answer is `failure` (a counted failure) */
-    void *args;               /* the handler's own, in the arena */
+    struct err_info failure; /* the write's, when `refused` */
+    bool refused; /* the write commits, yet the answer is `failure` (a counted failure) */
+    void *args;   /* the handler's own, in the arena */
     /* After the commit (or after the answer was found stored), before the reply; on the writer thread: short, no waiting. */
     void (*committed)(struct call *c);
 };
@@ -113,7 +116,8 @@ RESULT call_json(struct call *c, struct json_object *ret_root);
 RESULT call_capture(struct call *c, const char *name, const char *prefix, uint8_t ret_id[ID_BYTES]);
 #define CALL_ID(c, kind, ret) call_capture((c), #kind, kind##_id_prefix, (ret)->b)
 /* An id member of the body: JSON_ID(&root, "id", order, &id). */
-RESULT call_json_id(struct json_object *o, const char *key, const char *prefix, uint8_t ret_id[ID_BYTES]);
+RESULT call_json_id(struct json_object *o, const char *key, const char *prefix,
+                    uint8_t ret_id[ID_BYTES]);
 #define JSON_ID(o, key, kind, ret) call_json_id((o), (key), kind##_id_prefix, (ret)->b)
 RESULT call_json_time(struct json_object *o, const char *key, int64_t *ret_ms);
 /* ERR_NOT_FOUND, ERR_DENIED as access_check. */
@@ -134,7 +138,8 @@ RESULT call_write(struct call *c, enum err (*write)(struct call *c), void *args)
 #include "ground/base/ids.def"
 #undef ID
 
-void json_id(struct json_writer *w, const char *key, const char *prefix, const uint8_t id[ID_BYTES]);
+void json_id(struct json_writer *w, const char *key, const char *prefix,
+             const uint8_t id[ID_BYTES]);
 #define W_ID(w, key, kind, id) json_id((w), (key), kind##_id_prefix, (id).b)
 void json_money(struct json_writer *w, const char *key, struct money m);
 
@@ -153,14 +158,16 @@ RESULT ticker_watch_event(struct ticker *t, int64_t event_no, struct seat_map *m
 /* Publish alerts and figures of this organiser from now on. */
 RESULT ticker_watch_organiser(struct ticker *t, int64_t organiser_no);
 /* Wait until the order's version passes `version`, or until the time, then answer. Takes the exchange (deferred). ERR_BUSY when full. */
-RESULT ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version, int64_t until_mono_ms);
+RESULT ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version,
+                         int64_t until_mono_ms);
 
 /* --- shapes, shared by areas (shapes.c) --- */
 RESULT shape_event(struct call *c, struct json_writer *w, const struct event_row *event);
 RESULT shape_hold(struct call *c, struct json_writer *w, const struct hold *hold);
 RESULT shape_order(struct call *c, struct json_writer *w, const struct order_row *order);
 RESULT shape_ticket(struct call *c, struct json_writer *w, const struct ticket_row *ticket);
-RESULT shape_me(struct call *c, struct json_writer *w, int64_t account_no, const struct session_opened *opened);
+RESULT shape_me(struct call *c, struct json_writer *w, int64_t account_no,
+                const struct session_opened *opened);
 /*
  * The event's seat map and plan, loaded when they are not. In a read call the snapshot is begun anew while it loads. ERR_NOT_FOUND
  * "no_places" for an event that never went on sale.
@@ -170,6 +177,7 @@ void api_shape_alert(struct json_writer *w, const struct alert_row *alert);
 /* Answer a call that waited for this order (c->tx is the ticker's snapshot), and finish its exchange. */
 void call_answer_waiting(struct call *c, struct order_id order);
 /* The data of an SSE event of availability. */
-void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes, size_t count);
+void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes,
+                   size_t count);
 
 #endif

@@ -11,9 +11,9 @@
 #include "reach/api/pages.h"
 
 const struct route api_routes[] = {
-#define ROUTE(method, pattern, mode, handler, level, permission, rate, body_max, summary)         \
-    {HTTP_##method, pattern,        #handler, MODE_##mode, api_##handler, level, PERMISSION_##permission,                  \
-     RATE_##rate,   body_max,       summary},
+#define ROUTE(method, pattern, mode, handler, level, permission, rate, body_max, summary)          \
+    {HTTP_##method,           pattern,     #handler, MODE_##mode, api_##handler, level,            \
+     PERMISSION_##permission, RATE_##rate, body_max, summary},
 #include "reach/api/routes.def"
 #undef ROUTE
 };
@@ -103,8 +103,8 @@ static enum err check_level(struct call *c)
     if (c->route->level == 0 || c->route->level == 3)
         return OK;
     ENSURE(c->signed_in, ERR_UNAUTHENTICATED, "no_session", "Sign in first.");
-    ENSURE(c->route->level == 1 || c->session.level == 2, ERR_UNAUTHENTICATED, "second_factor_required",
-           "Finish the sign-in with the second factor.");
+    ENSURE(c->route->level == 1 || c->session.level == 2, ERR_UNAUTHENTICATED,
+           "second_factor_required", "Finish the sign-in with the second factor.");
     return OK;
 }
 
@@ -123,13 +123,16 @@ static enum err read_idempotency_key(struct call *c)
     ENSURE(key.len >= 1 && key.len <= IDEMPOTENCY_KEY_MAX, ERR_INVALID, "bad_idempotency_key",
            "An Idempotency-Key has 1 to %d characters.", IDEMPOTENCY_KEY_MAX);
     for (size_t i = 0; i < key.len; i++)
-        ENSURE(key.data[i] > 0x20 && key.data[i] < 0x7f && key.data[i] != '"', ERR_INVALID, "bad_idempotency_key",
+        ENSURE(key.data[i] > 0x20 && key.data[i] < 0x7f && key.data[i] != '"', ERR_INVALID,
+               "bad_idempotency_key",
                "An Idempotency-Key has printable characters without spaces.");
     put_u64be(who, c->signed_in ? (uint64_t)c->session.account_no : 0);
     struct span method = span_text(http_method_name(r->method));
-    sha256_parts((const struct span[]){SPAN_LIT("idempotency-key\0"), SPAN_ARRAY(who), key}, 3, c->key_hash);
-    sha256_parts((const struct span[]){method, SPAN_LIT(" "), r->target, SPAN_LIT("\n"), SPAN_ARRAY(who), r->body}, 6,
-                 c->fingerprint);
+    sha256_parts((const struct span[]){SPAN_LIT("idempotency-key\0"), SPAN_ARRAY(who), key}, 3,
+                 c->key_hash);
+    sha256_parts((const struct span[]){method, SPAN_LIT(" "), r->target, SPAN_LIT("\n"),
+                                       SPAN_ARRAY(who), r->body},
+                 6, c->fingerprint);
     c->has_key = true;
     return OK;
 }
@@ -148,7 +151,8 @@ static enum err answered_before(struct call *c, bool *ret_answered)
         return OK;
     TRY(e);
     if (memcmp(answer.fingerprint, c->fingerprint, sizeof answer.fingerprint) != 0)
-        FAIL(ERR_INVALID, "idempotency_key_reused", "This Idempotency-Key was used for another request.");
+        FAIL(ERR_INVALID, "idempotency_key_reused",
+             "This Idempotency-Key was used for another request.");
     c->status = answer.status;
     *ret_answered = true;
     return OK;
@@ -157,7 +161,8 @@ static enum err answered_before(struct call *c, bool *ret_answered)
 /* Answers that open a session hold a secret and are never stored: their routes are safe to repeat, or fail the second time. */
 static enum err keep_answer(struct call *c)
 {
-    struct store_answer answer = {.status = c->status, .expires_ms = store_now_ms(c->tx) + IDEMPOTENCY_MS};
+    struct store_answer answer = {.status = c->status,
+                                  .expires_ms = store_now_ms(c->tx) + IDEMPOTENCY_MS};
 
     if (!c->has_key || c->set_cookie[0] || c->refused)
         return OK;
@@ -337,6 +342,17 @@ static void touch_session(struct call *c)
         free(t);
 }
 
+/* The ticker owns the call once it took it: nothing of it is touched afterwards. */
+static void wait_in_ticker(struct call *c)
+{
+    int64_t until = clock_mono_ms(c->api->config.clock) + c->wait_ms;
+
+    if (ticker_wait_order(c->api->ticker, c, c->wait_order, c->wait_version, until) != OK) {
+        reply_error(c, err_last());
+        call_free(c);
+    }
+}
+
 static void run_route(struct call *c)
 {
     if (before_handler(c) != OK) {
@@ -365,10 +381,12 @@ static void run_route(struct call *c)
     } else if (c->write) {
         http_defer(c->x);
         submit_write(c);
+    } else if (c->waiting) {
+        wait_in_ticker(c);
     } else if (!c->replied) {
         reply_answer(c);
         call_free(c);
-    } /* else the handler answered, or gave the exchange away */
+    }
 }
 
 void api_handle(void *context, struct http_exchange *x)
@@ -394,7 +412,12 @@ void api_handle(void *context, struct http_exchange *x)
         http_reply_empty(x, 500);
         return;
     }
-    *c = (struct call){.api = api, .x = x, .route = match.route, .match = match, .arena = &x->arena, .lane = LANE_SALE,
+    *c = (struct call){.api = api,
+                       .x = x,
+                       .route = match.route,
+                       .match = match,
+                       .arena = &x->arena,
+                       .lane = LANE_SALE,
                        .status = 200};
     run_route(c);
 }

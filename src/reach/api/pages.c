@@ -13,15 +13,19 @@ static const struct {
     {"/staff", "/staff/index.html", NULL},
     /* Why wasm: the scanner's decoder is WebAssembly; nothing else on that page differs. */
     {"/gate", "/gate/index.html",
-     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-     "font-src 'self'; media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' "
+     "data: blob:; connect-src 'self'; "
+     "font-src 'self'; media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; base-uri "
+     "'none'; form-action 'self'; "
      "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"},
     {"/", "/shop/index.html", NULL},
 };
 
 static void not_found(struct http_exchange *x)
 {
-    http_reply_problem(x, &(struct http_problem){.status = 404, .type = "not_found", .detail = "There is no such page."});
+    http_reply_problem(x, &(struct http_problem){.status = 404,
+                                                 .type = "not_found",
+                                                 .detail = "There is no such page."});
 }
 
 static bool below(struct span path, const char *prefix)
@@ -60,7 +64,8 @@ static void reply_log(struct api *api, struct http_exchange *x)
         not_found(x);
         return;
     }
-    http_header_text(x, "Cache-Control", file.immutable ? "public, max-age=604800, immutable" : "public, max-age=1");
+    http_header_text(x, "Cache-Control",
+                     file.immutable ? "public, max-age=604800, immutable" : "public, max-age=1");
     http_reply_buf(x, 200, file.content_type, &content);
 }
 
@@ -92,7 +97,8 @@ void pages_reply(struct api *api, struct http_exchange *x)
         http_reply_copy(x, 200, "application/x-x509-ca-cert", span_text(api->config.ca_pem));
     } else if (!api->files) {
         not_found(x);
-    } else if (path.len > 1 && path.data[path.len - 1] != '/' && http_files_reply(api->files, x, path)) {
+    } else if (path.len > 1 && path.data[path.len - 1] != '/' &&
+               http_files_reply(api->files, x, path)) {
         return;
     } else if (names_file(path) || path.len > 200) {
         not_found(x);

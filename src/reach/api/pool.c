@@ -49,7 +49,8 @@ enum err pool_new(struct api *api, size_t threads, size_t queue_max, struct pool
     ENSURE(p, ERR_NOMEM, "no_memory", "No memory.");
     p->queue = calloc(queue_max, sizeof(struct call *));
     p->max = queue_max;
-    INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0, "a mutex can be made");
+    INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0,
+              "a mutex can be made");
     while (p->queue && p->thread_count < threads &&
            pthread_create(&p->threads[p->thread_count], NULL, work, p) == 0)
         p->thread_count++;

@@ -61,16 +61,19 @@ static struct http_sse *stream(struct ticker *t)
     return http_server_sse(t->api->server);
 }
 
-static void publish(struct ticker *t, const char *channel, const char *id, const char *event, const struct buf *data)
+static void publish(struct ticker *t, const char *channel, const char *id, const char *event,
+                    const struct buf *data)
 {
-    enum err e = http_sse_publish(stream(t), span_text(channel), span_text(id), span_text(event), buf_span(data));
+    enum err e = http_sse_publish(stream(t), span_text(channel), span_text(id), span_text(event),
+                                  buf_span(data));
     if (e != OK)
         log_error_info(LOG_WARN, "stream", err_last());
 }
 
 /* --- availability ---------------------------------------------------------------------------------------------------------- */
 
-void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes, size_t count)
+void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes,
+                   size_t count)
 {
     buf_printf(out, "{\"v\":%llu,\"s\":[", (unsigned long long)version);
     for (size_t i = 0; i < count; i++)
@@ -89,7 +92,8 @@ static void tell_event(struct ticker *t, struct watched_event *e)
         return;
     buf_init(&data, HTTP_SSE_EVENT_MAX);
     (void)snprintf(channel, sizeof channel, "places/%lld", (long long)e->event_no);
-    enum err got = seat_map_changes(e->map, e->published, t->changes, CHANGES_MAX, &count, &version);
+    enum err got =
+        seat_map_changes(e->map, e->published, t->changes, CHANGES_MAX, &count, &version);
     if (got == ERR_EXPIRED) {
         e->published = seat_map_version(e->map);
         buf_put_text(&data, "{}");
@@ -143,7 +147,8 @@ static enum err tell_alerts(struct ticker *t, struct store_tx *tx)
     return OK;
 }
 
-static enum err figures_of(struct ticker *t, struct store_tx *tx, struct watched_organiser *o, struct buf *data)
+static enum err figures_of(struct ticker *t, struct store_tx *tx, struct watched_organiser *o,
+                           struct buf *data)
 {
     AUTO(arena_done) struct arena arena = {0};
     const struct store_page page = {.limit = 100};
@@ -194,7 +199,8 @@ static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watch
 
 /* --- waiting for an order ---------------------------------------------------------------------------------------------------- */
 
-static bool order_ready(struct ticker *t, struct store_tx *tx, const struct waiter *w, int64_t now_mono_ms)
+static bool order_ready(struct ticker *t, struct store_tx *tx, const struct waiter *w,
+                        int64_t now_mono_ms)
 {
     struct order_row row;
 
@@ -274,7 +280,8 @@ static struct due wait_for_work(struct ticker *t)
 {
     struct timespec until;
 
-    INVARIANT(clock_gettime(CLOCK_REALTIME, &until) == 0, "the machine has a clock"); /* Why: a real wait, not product time */
+    INVARIANT(clock_gettime(CLOCK_REALTIME, &until) == 0,
+              "the machine has a clock"); /* Why: a real wait, not product time */
     until.tv_nsec += TICK_MS * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_nsec -= 1000000000L;
@@ -329,7 +336,8 @@ enum err ticker_new(struct api *api, struct ticker **ret_ticker)
     t->events = calloc(EVENTS_MAX, sizeof *t->events);
     t->organisers = calloc(ORGANISERS_MAX, sizeof *t->organisers);
     t->waiters = calloc(WAITERS_MAX, sizeof *t->waiters);
-    INVARIANT(pthread_mutex_init(&t->mutex, NULL) == 0 && pthread_cond_init(&t->wake, NULL) == 0, "a mutex can be made");
+    INVARIANT(pthread_mutex_init(&t->mutex, NULL) == 0 && pthread_cond_init(&t->wake, NULL) == 0,
+              "a mutex can be made");
     bool memory = t->events && t->organisers && t->waiters;
     enum err e = memory ? newest_alert(t) : ERR_NOMEM;
     t->running = e == OK && pthread_create(&t->thread, NULL, run, t) == 0;
@@ -403,20 +411,21 @@ enum err ticker_watch_organiser(struct ticker *t, int64_t organiser_no)
         i++;
     room = i < ORGANISERS_MAX;
     if (i == t->organiser_count && room)
-        t->organisers[t->organiser_count++] = (struct watched_organiser){.organiser_no = organiser_no};
+        t->organisers[t->organiser_count++] =
+            (struct watched_organiser){.organiser_no = organiser_no};
     pthread_mutex_unlock(&t->mutex);
     ENSURE(room, ERR_BUSY, "queue_full", "Too many organisers are watched.");
     return OK;
 }
 
-enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version, int64_t until_mono_ms)
+enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version,
+                           int64_t until_mono_ms)
 {
     bool room;
 
     pthread_mutex_lock(&t->mutex);
     room = t->waiter_count < WAITERS_MAX && !t->stopping;
     if (room) {
-        c->replied = true;
         http_defer(c->x);
         t->waiters[t->waiter_count++] = (struct waiter){c, order, version, until_mono_ms};
     }
@@ -427,7 +436,8 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
 
 /* --- a stream's beginning: what a returning listener missed ------------------------------------------------------------------ */
 
-static void replay_places(struct api *api, int64_t event_no, struct span last_event_id, struct buf *out)
+static void replay_places(struct api *api, int64_t event_no, struct span last_event_id,
+                          struct buf *out)
 {
     AUTO(buf_done) struct buf data = {0};
     struct seat_map *map = seat_maps_find(api->config.maps, event_no);
@@ -438,7 +448,8 @@ static void replay_places(struct api *api, int64_t event_no, struct span last_ev
 
     buf_init(&data, HTTP_SSE_EVENT_MAX);
     if (map && changes && text_to_u64(last_event_id, &since) == OK &&
-        seat_map_changes(map, since, changes, CHANGES_MAX, &count, &version) == OK && count < CHANGES_MAX) {
+        seat_map_changes(map, since, changes, CHANGES_MAX, &count, &version) == OK &&
+        count < CHANGES_MAX) {
         changes_write(&data, version, changes, count);
         (void)snprintf(id, sizeof id, "%llu", (unsigned long long)version);
         (void)!http_sse_format(out, span_text(id), SPAN_LIT("places"), buf_span(&data));

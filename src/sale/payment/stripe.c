@@ -180,6 +180,7 @@ static enum err read_session(struct json_object *o, struct stripe_session *s)
 
 static enum err read_refund(struct json_object *o, struct stripe_refund *r)
 {
+    struct json_object metadata;
     struct span object, status;
 
     memset(r, 0, sizeof *r);
@@ -190,6 +191,10 @@ static enum err read_refund(struct json_object *o, struct stripe_refund *r)
     TRY(check_ref(r->ref));
     TRY(read_ref(o, "payment_intent", r->intent_ref, sizeof r->intent_ref));
     TRY(json_need_text(o, "status", 30, &status));
+    if (json_has(o, "metadata")) {
+        TRY(json_need_object(o, "metadata", &metadata));
+        TRY(read_ref(&metadata, "refund", r->client_reference, sizeof r->client_reference));
+    }
     r->done = span_eq_text(status, "succeeded");
     r->failed = span_eq_text(status, "failed") || span_eq_text(status, "canceled");
     return read_money(o, "amount", &r->amount);

@@ -64,8 +64,9 @@ RESULT stripe_session_read(struct span json, struct stripe_session *ret_session)
 struct stripe_refund {
     char ref[STRIPE_REF_MAX];
     char intent_ref[STRIPE_REF_MAX];
-    bool done;   /* status succeeded */
-    bool failed; /* status failed or canceled */
+    char client_reference[ID_TEXT_MAX]; /* our refund id as text (metadata.refund), or empty */
+    bool done;                          /* status succeeded */
+    bool failed;                        /* status failed or canceled */
     struct money amount;
 };
 RESULT stripe_refund_read(struct span json, struct stripe_refund *ret_refund);

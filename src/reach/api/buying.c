@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buying - holds, orders, tickets of the signed-in fan, and the provider's webhook. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ground/encode/qr.h"
+#include "reach/api/list.h"
+#include "sale/ticket/code.h"
+
+enum { WAIT_S_MAX = 25, QR_SCALE = 8 };
+
+/* --- holds --------------------------------------------------------------------------------------------------------------------- */
+
+static enum err read_places(struct json_object *root, struct hold_request *req)
+{
+    struct json_array places;
+    int64_t place;
+
+    TRY(json_need_array(root, "places", HOLD_PLACES_MAX, &places));
+    req->want = HOLD_NAMED;
+    req->place_count = places.count;
+    for (size_t i = 0; i < places.count; i++) {
+        TRY(json_item_i64(&places, i, 0, PLAN_PLACES_MAX, &place));
+        req->places[i] = (uint32_t)place;
+    }
+    return OK;
+}
+
+static enum err read_best(struct json_object *root, struct hold_request *req)
+{
+    struct json_object best;
+    int64_t category, count;
+
+    TRY(json_need_object(root, "best", &best));
+    TRY(json_need_i64(&best, "category", 0, 254, &category));
+    TRY(json_need_i64(&best, "count", 1, HOLD_PLACES_MAX, &count));
+    TRY(json_opt_bool(&best, "split", &req->split));
+    req->want = HOLD_BEST;
+    req->category = (uint32_t)category;
+    req->count = (uint32_t)count;
+    return json_object_end(&best);
+}
+
+static enum err read_area(struct json_object *root, struct hold_request *req)
+{
+    struct json_object object;
+    int64_t area, count;
+
+    TRY(json_need_object(root, "area", &object));
+    TRY(json_need_i64(&object, "area", 0, PLAN_AREAS_MAX, &area));
+    TRY(json_need_i64(&object, "count", 1, HOLD_PLACES_MAX, &count));
+    req->want = HOLD_AREA;
+    req->area = (uint32_t)area;
+    req->count = (uint32_t)count;
+    return json_object_end(&object);
+}
+
+static enum err answer_hold(struct call *c, int status, const struct hold *hold)
+{
+    struct json_writer w;
+
+    call_begin(c, status, &w);
+    TRY(shape_hold(c, &w, hold));
+    return call_end(c, &w);
+}
+
+static enum err hold_write(struct call *c)
+{
+    struct hold hold;
+
+    TRY(hold_place(c->tx, c->api->config.maps, c->args, &hold));
+    return answer_hold(c, 201, &hold);
+}
+
+enum err api_hold_post(struct call *c)
+{
+    struct hold_request *req;
+    struct json_object root;
+
+    TRY(call_alloc(c, sizeof *req, &req));
+    TRY(CALL_ID(c, event, &req->event));
+    TRY(call_json(c, &root));
+    TRY(JSON_ID(&root, "id", hold, &req->id));
+    req->account_no = c->session.account_no;
+    int wishes = json_has(&root, "places") + json_has(&root, "best") + json_has(&root, "area");
+    ENSURE(wishes == 1, ERR_INVALID, "missing_field",
+           "Ask for exactly one of places, best and area.");
+    if (json_has(&root, "places"))
+        TRY(read_places(&root, req));
+    else if (json_has(&root, "best"))
+        TRY(read_best(&root, req));
+    else
+        TRY(read_area(&root, req));
+    TRY(json_object_end(&root));
+    return call_write(c, hold_write, req);
+}
+
+enum err api_hold_get_one(struct call *c)
+{
+    struct hold_id id;
+    struct hold hold;
+
+    TRY(CALL_ID(c, hold, &id));
+    TRY(hold_get(c->tx, id, c->session.account_no, &hold));
+    return answer_hold(c, 200, &hold);
+}
+
+static enum err refresh_write(struct call *c)
+{
+    struct hold_id *id = c->args;
+    struct hold hold;
+
+    TRY(hold_refresh(c->tx, *id, c->session.account_no, &hold));
+    return answer_hold(c, 200, &hold);
+}
+
+static enum err release_write(struct call *c)
+{
+    struct hold_id *id = c->args;
+
+    TRY(hold_release(c->tx, *id, c->session.account_no));
+    call_empty(c, 204);
+    return OK;
+}
+
+static enum err write_with_hold(struct call *c, enum err (*write)(struct call *c))
+{
+    struct hold_id *id;
+
+    TRY(call_alloc(c, sizeof *id, &id));
+    TRY(CALL_ID(c, hold, id));
+    return call_write(c, write, id);
+}
+
+enum err api_hold_refresh_post(struct call *c)
+{
+    return write_with_hold(c, refresh_write);
+}
+
+enum err api_hold_delete(struct call *c)
+{
+    return write_with_hold(c, release_write);
+}
+
+/* --- orders -------------------------------------------------------------------------------------------------------------------- */
+
+static enum err answer_order(struct call *c, int status, const struct order_row *order)
+{
+    struct json_writer w;
+
+    call_begin(c, status, &w);
+    TRY(shape_order(c, &w, order));
+    return call_end(c, &w);
+}
+
+static enum err order_write(struct call *c)
+{
+    struct order_row order;
+
+    TRY(order_place(c->tx, c->api->config.ledger, c->args, &order));
+    return answer_order(c, 201, &order);
+}
+
+enum err api_order_post(struct call *c)
+{
+    struct order_request *req;
+    struct json_object root;
+
+    TRY(call_alloc(c, sizeof *req, &req));
+    TRY(call_json(c, &root));
+    TRY(JSON_ID(&root, "id", order, &req->id));
+    TRY(JSON_ID(&root, "hold", hold, &req->hold));
+    TRY(json_object_end(&root));
+    req->account_no = c->session.account_no;
+    return call_write(c, order_write, req);
+}
+
+enum err api_orders_get(struct call *c)
+{
+    struct store_page page;
+    struct order_row *orders;
+    struct json_writer w;
+    size_t count;
+
+    TRY(call_page(c, &page));
+    TRY(call_alloc(c, page.limit * sizeof *orders, &orders));
+    int64_t before_ms = page.after_key ? page.after_key : INT64_MAX;
+    TRY(store_orders_of_account(c->tx, c->session.account_no, before_ms, orders, page.limit,
+                                &count));
+    list_begin(c, &w);
+    for (size_t i = 0; i < count; i++)
+        TRY(shape_order(c, &w, &orders[i]));
+    bool more = count == page.limit;
+    return list_end(c, &w, more, more ? orders[count - 1].created_ms : 0, 0);
+}
+
+static enum err own_order(struct call *c, struct order_row *ret_order)
+{
+    struct order_id id;
+
+    TRY(CALL_ID(c, order, &id));
+    TRY(store_order_by_id(c->tx, id, ret_order));
+    ENSURE(ret_order->account_no == c->session.account_no, ERR_NOT_FOUND, "not_found",
+           "There is no such order.");
+    return OK;
+}
+
+/* ?wait=<seconds>&version=<seen>: leave it to the dispatcher to hand the call to the ticker. */
+static enum err wait_for_change(struct call *c, const struct order_row *order)
+{
+    struct span wait = http_param(&c->x->request, "wait"),
+                version = http_param(&c->x->request, "version");
+    uint64_t seconds, seen = 0;
+    struct seat_map *map;
+
+    if (!wait.data)
+        return OK;
+    ENSURE(text_to_u64(wait, &seconds) == OK && seconds >= 1 && seconds <= 60, ERR_INVALID,
+           "bad_query", "wait is 1 to 60 seconds.");
+    ENSURE(!version.data || (text_to_u64(version, &seen) == OK && seen <= INT64_MAX), ERR_INVALID,
+           "bad_query", "version is the version of the order that was seen.");
+    if ((int64_t)seen < order->version)
+        return OK;
+    TRY(call_map(c, order->event_no, &map)); /* loaded now, so that the ticker finds it */
+    c->waiting = true;
+    c->wait_order = order->id;
+    c->wait_version = (int64_t)seen;
+    c->wait_ms = (int64_t)(seconds > WAIT_S_MAX ? WAIT_S_MAX : seconds) * 1000;
+    return OK;
+}
+
+enum err api_order_get_one(struct call *c)
+{
+    struct order_row order;
+
+    TRY(own_order(c, &order));
+    if (order.status == ORDER_AWAITING && span_eq_text(http_param(&c->x->request, "ask"), "yes"))
+        settlement_ask_now(c->api->settlement, order.id);
+    TRY(wait_for_change(c, &order));
+    return c->waiting ? OK : answer_order(c, 200, &order);
+}
+
+static enum err cancel_write(struct call *c)
+{
+    struct order_id *id = c->args;
+    struct order_row order;
+
+    TRY(order_cancel(c->tx, c->api->config.ledger, *id, c->session.account_no, &order));
+    return answer_order(c, 202, &order);
+}
+
+enum err api_order_cancel_post(struct call *c)
+{
+    struct order_id *id;
+
+    TRY(call_alloc(c, sizeof *id, &id));
+    TRY(CALL_ID(c, order, id));
+    return call_write(c, cancel_write, id);
+}
+
+/* --- tickets ------------------------------------------------------------------------------------------------------------------- */
+
+enum err api_tickets_get(struct call *c)
+{
+    struct ticket_row *tickets;
+    struct store_page page;
+    struct json_writer w;
+    size_t count;
+
+    TRY(call_page(c, &page));
+    TRY(call_alloc(c, page.limit * sizeof *tickets, &tickets));
+    int64_t before_ms = page.after_key ? page.after_key : INT64_MAX;
+    TRY(store_tickets_of_account(c->tx, c->session.account_no, before_ms, tickets, page.limit,
+                                 &count));
+    list_begin(c, &w);
+    for (size_t i = 0; i < count; i++)
+        TRY(shape_ticket(c, &w, &tickets[i]));
+    bool more = count == page.limit;
+    return list_end(c, &w, more, more ? tickets[count - 1].issued_ms : 0, 0);
+}
+
+static enum err own_ticket(struct call *c, struct ticket_row *ret_ticket)
+{
+    struct ticket_id id;
+
+    TRY(CALL_ID(c, ticket, &id));
+    TRY(store_ticket_by_id(c->tx, id, ret_ticket));
+    ENSURE(ret_ticket->account_no == c->session.account_no, ERR_NOT_FOUND, "not_found",
+           "There is no such ticket.");
+    return OK;
+}
+
+enum err api_ticket_get_one(struct call *c)
+{
+    struct ticket_row ticket;
+    struct json_writer w;
+
+    TRY(own_ticket(c, &ticket));
+    call_begin(c, 200, &w);
+    TRY(shape_ticket(c, &w, &ticket));
+    return call_end(c, &w);
+}
+
+/* On the pool: the signer answers after its fsync. The snapshot ends before, so that it holds nothing back. */
+static enum err code_of_ticket(struct call *c, struct buf *ret_code)
+{
+    struct ticket_row ticket;
+    struct seat_map *map;
+
+    TRY(own_ticket(c, &ticket));
+    TRY(call_map(c, ticket.event_no, &map));
+    store_read_end(c->tx);
+    c->tx = NULL;
+    buf_init(ret_code, CREDENTIAL_TEXT_MAX);
+    return ticket_code(c->api->config.signer, &ticket, seat_map_plan(map), ret_code);
+}
+
+enum err api_ticket_code_get(struct call *c)
+{
+    AUTO(buf_done) struct buf code = {0};
+    struct json_writer w;
+
+    TRY(code_of_ticket(c, &code));
+    call_begin(c, 200, &w);
+    json_w_object(&w);
+    json_w_kv_text(&w, "code", buf_span(&code));
+    json_w_end(&w);
+    return call_end(c, &w);
+}
+
+static enum err picture_of_ticket(struct call *c, bool svg)
+{
+    AUTO(buf_done) struct buf code = {0};
+    struct qr *qr;
+
+    TRY(code_of_ticket(c, &code));
+    TRY(call_alloc(c, sizeof *qr, &qr));
+    TRY(qr_encode(buf_span(&code), QR_MEDIUM, qr));
+    buf_init(&c->body, 1 << 20);
+    c->type = svg ? "image/svg+xml" : "image/png";
+    return svg ? qr_svg(qr, "Ticket code", &c->body) : qr_png(qr, QR_SCALE, &c->body);
+}
+
+enum err api_ticket_code_svg_get(struct call *c)
+{
+    return picture_of_ticket(c, true);
+}
+
+enum err api_ticket_code_png_get(struct call *c)
+{
+    return picture_of_ticket(c, false);
+}
+
+/* --- the provider -------------------------------------------------------------------------------------------------------------- */
+
+/* A session or refund that is not ours is acknowledged and forgotten: the provider may serve others with the same account. */
+static enum err unless_unknown(enum err e)
+{
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err refund_says(struct call *c, const struct stripe_refund *refund)
+{
+    struct refund_id id;
+
+    if (refund_id_parse(span_text(refund->client_reference), &id) != OK)
+        return OK; /* made by somebody else */
+    return unless_unknown(order_refund_says(c->tx, c->api->config.ledger, id, refund));
+}
+
+static enum err webhook_write(struct call *c)
+{
+    const struct stripe_event *event = c->args;
+
+    if (event->kind == STRIPE_EVENT_SESSION_COMPLETED ||
+        event->kind == STRIPE_EVENT_SESSION_EXPIRED)
+        TRY(unless_unknown(
+            order_session_says(c->tx, c->api->config.ledger, &event->session, event->ref)));
+    else if (event->kind == STRIPE_EVENT_REFUND)
+        TRY(refund_says(c, &event->refund));
+    call_empty(c, 204);
+    return OK;
+}
+
+enum err api_provider_webhook_post(struct call *c)
+{
+    struct stripe_event *event;
+
+    TRY(call_alloc(c, sizeof *event, &event));
+    TRY(stripe_webhook_read(c->api->config.webhook_secret,
+                            http_field(&c->x->request, "Stripe-Signature"), c->x->request.body,
+                            store_now_ms(c->tx), event));
+    return call_write(c, webhook_write, event);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REACH_API_LIST_H
+#define REACH_API_LIST_H
+
+/* list - the frame of every list: {"data": [...], "next_cursor": ...}. */
+#include "reach/api/call.h"
+
+void list_begin(struct call *c, struct json_writer *w);
+/* more: there may be another page, beginning after the row with these two sort values. */
+RESULT list_end(struct call *c, struct json_writer *w, bool more, int64_t key, int64_t no);
+
+#endif
