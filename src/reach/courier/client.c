@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client - the side of the courier that lives in serve: a table of outstanding calls and one thread that ends them. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "reach/courier/wire.h"
+
+enum { SETUP_MS = 20000 };
+
+struct slot {
+    uint32_t id; /* 0: free */
+    courier_done *done;
+    void *context;
+};
+
+struct courier_client {
+    int fd;
+    pthread_t reader;
+    void (*gone)(void *context);
+    void *context;
+    atomic_bool closing;
+
+    pthread_mutex_t lock; /* what follows */
+    bool dead;
+    uint32_t next_id;
+    size_t outstanding;
+    struct slot slots[COURIER_OUTSTANDING_MAX];
+
+    uint8_t room[PROC_FRAME_MAX]; /* the reader's */
+};
+
+static struct slot *find(struct courier_client *c, uint32_t id)
+{
+    for (size_t i = 0; i < COUNT_OF(c->slots); i++)
+        if (c->slots[i].id == id)
+            return &c->slots[i];
+    return NULL;
+}
+
+/* Takes the slot out of the table; its id is 0 when nobody waits. */
+static struct slot take(struct courier_client *c, uint32_t id)
+{
+    struct slot found = {0};
+
+    pthread_mutex_lock(&c->lock);
+    struct slot *s = id ? find(c, id) : NULL;
+    if (s) {
+        found = *s;
+        s->id = 0;
+        c->outstanding--;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return found;
+}
+
+static void deliver(struct courier_client *c, const struct proc_frame *frame)
+{
+    struct courier_answer a;
+    struct slot s = take(c, frame->id);
+
+    if (!s.id)
+        return;
+    if (wire_answer(frame->payload, &a) != OK)
+        a = (struct courier_answer){.outcome = COURIER_UNCERTAIN, .why = "bad_answer"};
+    s.done(s.context, &a);
+}
+
+static void end_all(struct courier_client *c)
+{
+    const struct courier_answer lost = {.outcome = COURIER_UNCERTAIN, .why = "courier_gone"};
+
+    pthread_mutex_lock(&c->lock);
+    c->dead = true;
+    pthread_mutex_unlock(&c->lock);
+    /* Nothing enters the table any more. */
+    for (size_t i = 0; i < COUNT_OF(c->slots); i++) {
+        pthread_mutex_lock(&c->lock);
+        struct slot s = c->slots[i];
+        c->slots[i].id = 0;
+        pthread_mutex_unlock(&c->lock);
+        if (s.id)
+            s.done(s.context, &lost);
+    }
+}
+
+static void *read_answers(void *context)
+{
+    struct courier_client *c = context;
+    struct proc_frame frame;
+    enum err e;
+
+    while ((e = proc_receive(c->fd, c->room, -1, &frame)) == OK || e == ERR_INVALID)
+        if (e == OK)
+            deliver(c, &frame);
+    end_all(c);
+    if (!atomic_load(&c->closing) && c->gone)
+        c->gone(c->context);
+    return NULL;
+}
+
+static enum err start_reader(struct courier_client *c)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int why = pthread_create(&c->reader, NULL, read_answers, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ENSURE(why == 0, ERR_NOMEM, "no_thread", "No thread: %s", strerror(why));
+    return OK;
+}
+
+static enum err set_up(struct courier_client *c, const struct courier_config *config)
+{
+    AUTO(buf_done) struct buf b;
+    const struct proc_frame question = {.type = WIRE_SETUP};
+    struct proc_frame answer;
+    struct span why;
+
+    buf_init(&b, PROC_PAYLOAD_MAX);
+    for (size_t i = 0; i < COURIER_TARGETS; i++) {
+        wire_put_cstr(&b, config->targets[i].origin);
+        wire_put_cstr(&b, config->targets[i].key);
+    }
+    wire_put_cstr(&b, config->ca_file);
+    wire_put_cstr(&b, config->mail_url);
+    wire_put_cstr(&b, config->mail_user);
+    wire_put_cstr(&b, config->mail_password);
+    wire_put_cstr(&b, config->mail_from);
+    wire_put_cstr(&b, config->mail_dir);
+    TRY(buf_check(&b));
+    TRY(proc_answer(c->fd, &question, buf_span(&b)));
+    if (proc_receive(c->fd, c->room, SETUP_MS, &answer) != OK || answer.type != WIRE_SETUP)
+        FAIL(ERR_IO, "courier_silent", "The courier did not start.");
+    struct cursor in = {answer.payload};
+    TRY(wire_text(&in, ERR_SLUG_MAX - 1, &why));
+    if (why.len == 0)
+        return OK;
+    char slug[ERR_SLUG_MAX];
+    TRY(span_to_text(why, slug, sizeof slug));
+    FAIL(ERR_INVALID, slug, "The courier refuses its settings.");
+}
+
+enum err courier_open(int fd, const struct courier_config *config, void (*gone)(void *context),
+                      void *context, struct courier_client **ret_client)
+{
+    struct courier_client *c = calloc(1, sizeof *c);
+
+    if (!c) {
+        close(fd);
+        FAIL(ERR_NOMEM, "no_memory", "No memory.");
+    }
+    c->fd = fd;
+    c->gone = gone;
+    c->context = context;
+    pthread_mutex_init(&c->lock, NULL);
+    enum err e = set_up(c, config);
+    if (e == OK)
+        e = start_reader(c);
+    if (e != OK) {
+        close(fd);
+        pthread_mutex_destroy(&c->lock);
+        free(c);
+        return e;
+    }
+    *ret_client = c;
+    return OK;
+}
+
+void courier_close(struct courier_client *c)
+{
+    if (!c)
+        return;
+    atomic_store(&c->closing, true);
+    shutdown(c->fd, SHUT_RDWR);
+    pthread_join(c->reader, NULL);
+    close(c->fd);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static enum err enlist(struct courier_client *c, courier_done *done, void *context,
+                       uint32_t *ret_id)
+{
+    enum err e = OK;
+
+    pthread_mutex_lock(&c->lock);
+    bool dead = c->dead, full = c->outstanding == COURIER_OUTSTANDING_MAX;
+    if (!dead && !full) {
+        do
+            c->next_id++;
+        while (c->next_id == 0 || find(c, c->next_id));
+        *find(c, 0) = (struct slot){c->next_id, done, context};
+        c->outstanding++;
+        *ret_id = c->next_id;
+    } else {
+        e = ERR_BUSY;
+    }
+    pthread_mutex_unlock(&c->lock);
+    ENSURE(!dead, e, "courier_gone", "The courier is not running.");
+    ENSURE(!full, e, "courier_full", "The courier has too much to do.");
+    return e;
+}
+
+/*
+ * Why the send cannot wait long: the process reads its socket whatever the network does, and what may be outstanding is
+ * bounded on this side.
+ */
+static enum err send_call(struct courier_client *c, enum wire_type type, const struct buf *payload,
+                          courier_done *done, void *context)
+{
+    struct proc_frame question = {.type = (uint16_t)type};
+
+    ENSURE(buf_check(payload) == OK && payload->len <= PROC_PAYLOAD_MAX, ERR_INVALID, "bad_call",
+           "A call is too long.");
+    TRY(enlist(c, done, context, &question.id));
+    if (proc_answer(c->fd, &question, buf_span(payload)) == OK)
+        return OK;
+    /* When the reader has ended this call already, its done has said so, and the call was taken. */
+    struct slot s = take(c, question.id);
+    ENSURE(!s.id, ERR_BUSY, "courier_gone", "The courier is not running.");
+    return OK;
+}
+
+enum err courier_submit(struct courier_client *c, const struct courier_call *call)
+{
+    AUTO(buf_done) struct buf b;
+    bool post = strcmp(call->method, "POST") == 0;
+
+    buf_init(&b, PROC_PAYLOAD_MAX);
+    ENSURE(post || strcmp(call->method, "GET") == 0, ERR_INVALID, "bad_call", "GET or POST.");
+    ENSURE(call->target < COURIER_TARGETS && call->header_count <= COURIER_HEADERS_MAX &&
+               call->body.len <= COURIER_BODY_MAX && (post || call->body.len == 0) &&
+               call->deadline_ms > 0 && call->deadline_ms <= COURIER_DEADLINE_MAX_MS,
+           ERR_INVALID, "bad_call", "A call is out of its bounds.");
+    TRY(wire_check_path(span_text(call->path)));
+    buf_put_u8(&b, (uint8_t)call->target);
+    buf_put_u8(&b, post);
+    buf_put_u32be(&b, (uint32_t)call->deadline_ms);
+    wire_put_cstr(&b, call->path);
+    buf_put_u8(&b, (uint8_t)call->header_count);
+    for (size_t i = 0; i < call->header_count; i++) {
+        const struct courier_header *h = &call->headers[i];
+        TRY(wire_check_header(span_text(h->name), span_text(h->value)));
+        wire_put_cstr(&b, h->name);
+        wire_put_cstr(&b, h->value);
+    }
+    wire_put_text(&b, call->body);
+    return send_call(c, WIRE_CALL, &b, call->done, call->context);
+}
+
+enum err courier_submit_mail(struct courier_client *c, const struct courier_mail *mail)
+{
+    AUTO(buf_done) struct buf b;
+
+    buf_init(&b, PROC_PAYLOAD_MAX);
+    ENSURE(mail->message.len > 0 && mail->message.len <= COURIER_BODY_MAX &&
+               mail->deadline_ms > 0 && mail->deadline_ms <= COURIER_DEADLINE_MAX_MS,
+           ERR_INVALID, "bad_call", "A mail is out of its bounds.");
+    TRY(wire_check_name(span_text(mail->name)));
+    TRY(wire_check_address(span_text(mail->to)));
+    buf_put_u32be(&b, (uint32_t)mail->deadline_ms);
+    wire_put_cstr(&b, mail->name);
+    wire_put_cstr(&b, mail->to);
+    wire_put_text(&b, mail->message);
+    return send_call(c, WIRE_MAIL, &b, mail->done, mail->context);
+}
