@@ -80,7 +80,7 @@ static void lifetimes_are_what_phones_accept(void **state)
 static void the_chain_verifies_and_strangers_do_not(void **state)
 {
     struct pems *p = *state;
-    AUTO(buf_done) struct buf other, other_key;
+    AUTO(buf_done) struct buf other = {0}, other_key = {0};
     struct clock_fixed late;
 
     buf_init(&other, X509_PEM_MAX);
@@ -95,7 +95,7 @@ static void the_chain_verifies_and_strangers_do_not(void **state)
 
 static enum err issue(struct pems *p, struct span ca, const char *name, int days)
 {
-    AUTO(buf_done) struct buf cert, key;
+    AUTO(buf_done) struct buf cert = {0}, key = {0};
     struct x509_request request = {&name, 1, days};
 
     buf_init(&cert, X509_PEM_MAX);

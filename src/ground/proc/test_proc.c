@@ -180,7 +180,7 @@ static uint8_t attempt(enum attempt what, const struct disk *disk, int dir)
         break;
     case TRY_THREAD:
         errno = pthread_create(&thread, NULL, nothing, NULL);
-        fd = errno ? -1 : 0;
+        fd = errno ? -1 : pthread_join(thread, NULL);
         break;
     case ATTEMPT_COUNT:
         break;
@@ -264,6 +264,7 @@ static void a_question_gets_its_answer(void **state)
     buf_done(&out);
     assert_int_equal(ask(&p, ECHO, span_of(NULL, 0), WAIT_MS, &out), OK);
     assert_int_equal(out.len, 0);
+    buf_done(&out);
     assert_int_equal(ask(&p, ECHO, span_of(big, PROC_PAYLOAD_MAX), WAIT_MS, &out), OK);
     assert_true(span_eq(buf_span(&out), span_of(big, PROC_PAYLOAD_MAX)));
     buf_done(&out);

@@ -23,7 +23,7 @@ enum err approval_add(const struct disk *disk, const struct clock *clock,
                       const struct secret32 *master, const struct approval *approval)
 {
     AUTO(secret32_wipe) struct secret32 key;
-    AUTO(buf_done) struct buf file;
+    AUTO(buf_done) struct buf file = {0};
     uint8_t mac[SHA256_BYTES];
 
     master_derive(master, "approvals", &key);
@@ -47,7 +47,7 @@ enum err approval_covers(const struct disk *disk, const struct secret32 *master,
                          const struct approval *wanted, bool *ret_covers)
 {
     AUTO(secret32_wipe) struct secret32 key;
-    AUTO(buf_done) struct buf file;
+    AUTO(buf_done) struct buf file = {0};
     uint8_t mac[SHA256_BYTES];
     bool covers = false;
 

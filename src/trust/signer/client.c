@@ -58,8 +58,8 @@ static enum err read_status(struct cursor *in, struct signer_status *s)
 
 enum err signer_status(const struct signer_client *c, struct signer_status *ret_status)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
     struct signer_status status = {0};
 
     begin(&in, &out);
@@ -72,8 +72,8 @@ enum err signer_status(const struct signer_client *c, struct signer_status *ret_
 
 enum err signer_event_open(const struct signer_client *c, const struct signer_event *event)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     begin(&in, &out);
     buf_put_u32be(&in, event->organiser_no);
@@ -111,8 +111,8 @@ static enum err read_minted(struct cursor *in, struct signer_minted *ret_minted)
 enum err signer_mint(const struct signer_client *c, const struct ticket_claims *claims,
                      size_t count, struct signer_minted *ret_minted)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     ENSURE(count >= 1 && count <= SIGNER_MINT_MAX, ERR_LIMIT, "too_many_claims",
            "1 to %d tickets are minted at once.", SIGNER_MINT_MAX);
@@ -145,8 +145,8 @@ static enum err read_public_key(struct cursor *in, struct signer_public_key *ret
 enum err signer_public_keys(const struct signer_client *c, uint32_t organiser_no, bool test_mode,
                             struct signer_public_key *ret_keys, size_t *ret_count)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
     size_t count = 0;
 
     begin(&in, &out);
@@ -163,8 +163,8 @@ enum err signer_public_keys(const struct signer_client *c, uint32_t organiser_no
 enum err signer_key_rotate(const struct signer_client *c, uint32_t organiser_no, bool test_mode,
                            struct signer_public_key *ret_key)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     begin(&in, &out);
     buf_put_u32be(&in, organiser_no);
@@ -178,8 +178,8 @@ enum err signer_key_rotate(const struct signer_client *c, uint32_t organiser_no,
 enum err signer_gate_key(const struct signer_client *c, uint32_t event_no,
                          struct signer_gate_key *ret_key)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     begin(&in, &out);
     buf_put_u32be(&in, event_no);
@@ -194,8 +194,8 @@ enum err signer_log_sign(const struct signer_client *c, uint64_t old_size, uint6
                          const struct merkle_hash *new_root, const struct merkle_hash *proof,
                          size_t proof_count, struct buf *ret_note)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     begin(&in, &out);
     buf_put_u64be(&in, old_size);
@@ -212,8 +212,8 @@ enum err signer_webhook_key(const struct signer_client *c,
                             const uint8_t id[SIGNER_WEBHOOK_ID_BYTES],
                             uint8_t ret_public_key[ED25519_PUBLIC_BYTES])
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     begin(&in, &out);
     buf_put(&in, id, SIGNER_WEBHOOK_ID_BYTES);
@@ -228,8 +228,8 @@ enum err signer_webhook_sign(const struct signer_client *c,
                              int64_t at_s, struct span body,
                              uint8_t ret_signature[ED25519_SIGNATURE_BYTES])
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
     struct span text = span_text(message_id);
 
     ENSURE(text.len <= 100 && body.len <= SIGNER_MESSAGE_MAX, ERR_LIMIT, "message_too_long",
@@ -249,8 +249,8 @@ enum err signer_webhook_sign(const struct signer_client *c,
 enum err signer_journal_read(const struct signer_client *c, uint64_t from,
                              struct journal_record *ret_records, size_t *ret_count)
 {
-    AUTO(buf_done) struct buf in;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf in = {0};
+    AUTO(buf_done) struct buf out = {0};
 
     begin(&in, &out);
     buf_put_u64be(&in, from);

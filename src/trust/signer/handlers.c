@@ -113,8 +113,8 @@ static enum err sign_and_seal(struct signer *s, const struct ticket_claims *clai
                               const struct state_event *event, const struct keystore_key *issuer,
                               struct buf *out)
 {
-    AUTO(buf_done) struct buf ticket;
-    AUTO(buf_done) struct buf sealed;
+    AUTO(buf_done) struct buf ticket = {0};
+    AUTO(buf_done) struct buf sealed = {0};
     uint8_t iv[AES256GCM_IV_BYTES];
     const struct keystore_key *gate =
         keystore_find(&s->keys, KEY_GATE, event->test_mode, claims->event_number, NULL);
@@ -185,7 +185,7 @@ static enum err handle_mint(struct signer *s, struct cursor *in, struct buf *out
         TRY(wire_get_claims(in, &claims[i]));
     TRY(wire_end(in));
     for (size_t i = 0; i < count && !s->doubtful; i++) {
-        AUTO(buf_done) struct buf text;
+        AUTO(buf_done) struct buf text = {0};
         uint32_t kid = 0;
         buf_init(&text, CREDENTIAL_TEXT_MAX);
         if (mint(s, &claims[i], &kid, &text) != OK) {
@@ -313,7 +313,7 @@ static bool is_message_id(struct span id)
 
 static enum err handle_webhook_sign(struct signer *s, struct cursor *in, struct buf *out)
 {
-    AUTO(buf_done) struct buf message;
+    AUTO(buf_done) struct buf message = {0};
     uint8_t id[SIGNER_WEBHOOK_ID_BYTES], id_len, signature[ED25519_SIGNATURE_BYTES];
     struct span message_id;
     uint64_t at_s;

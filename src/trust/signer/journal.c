@@ -117,7 +117,7 @@ static enum err count_segments(const struct disk *disk, uint64_t *ret_segments)
 static enum err scan_all(const struct disk *disk, journal_visit visit, void *context,
                          struct journal_head *head, struct extent *ret_extent)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     struct extent found = {0};
     char name[SEGMENT_NAME_MAX];
     uint64_t there;
@@ -236,7 +236,7 @@ enum err journal_sync(struct journal *j)
 
 enum err journal_read(const struct journal *j, uint64_t from, size_t max_records, struct buf *out)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     char name[SEGMENT_NAME_MAX];
     uint64_t synced = j->head.sequence - j->pending.len / JOURNAL_RECORD_BYTES;
 

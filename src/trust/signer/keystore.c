@@ -164,8 +164,8 @@ static enum err parse(struct keystore *k, struct span plain)
 
 static enum err load(struct keystore *k)
 {
-    AUTO(buf_done) struct buf file;
-    AUTO(buf_done) struct buf plain;
+    AUTO(buf_done) struct buf file = {0};
+    AUTO(buf_done) struct buf plain = {0};
 
     buf_init(&file, FILE_MAX);
     buf_init(&plain, PLAIN_MAX);
@@ -203,8 +203,8 @@ static void put_record(struct buf *out, const struct keystore_key *key)
 
 static enum err save(const struct keystore *k)
 {
-    AUTO(buf_done) struct buf plain;
-    AUTO(buf_done) struct buf file;
+    AUTO(buf_done) struct buf plain = {0};
+    AUTO(buf_done) struct buf file = {0};
 
     buf_init(&plain, PLAIN_MAX);
     buf_init(&file, FILE_MAX);

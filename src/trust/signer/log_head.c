@@ -39,7 +39,7 @@ enum err log_head_create(const struct disk *disk, const struct secret32 *master,
 enum err log_head_open(const struct disk *disk, const struct secret32 *master,
                        struct log_head *ret_head)
 {
-    AUTO(buf_done) struct buf file;
+    AUTO(buf_done) struct buf file = {0};
     uint8_t mac[SHA256_BYTES];
 
     start(disk, master, ret_head);

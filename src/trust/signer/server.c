@@ -73,7 +73,7 @@ static enum err take_lock(const char *dir, int *ret_fd)
 
 static enum err file_exists(const struct disk *disk, const char *name, bool *ret_exists)
 {
-    AUTO(buf_done) struct buf none;
+    AUTO(buf_done) struct buf none = {0};
 
     buf_init(&none, 1);
     enum err e = disk->read(disk->self, name, &none);

@@ -191,7 +191,10 @@ static void a_minted_code_is_valid_at_the_door(void **state)
     struct signer_minted m = mint(t, &c);
     assert_int_equal(m.code, OK);
     assert_int_equal(read_code(t, m.text, EVENT, false, &read), CREDENTIAL_VALID);
-    assert_memory_equal(&read, &c, sizeof c);
+    uint8_t wanted[SHA256_BYTES], got[SHA256_BYTES];
+    assert_int_equal(wire_claims_hash(&c, wanted), OK);
+    assert_int_equal(wire_claims_hash(&read, got), OK);
+    assert_memory_equal(wanted, got, sizeof got);
     m.text[40] = m.text[40] == 'A' ? 'B' : 'A';
     assert_int_not_equal(read_code(t, m.text, EVENT, false, &read), CREDENTIAL_VALID);
 }
@@ -716,7 +719,7 @@ static void questions_that_are_none_are_refused_and_change_nothing(void **state)
     assert_int_equal(signer_status(&t->client, &before), OK);
     rng_seeded_init(&rng, 1);
     for (int i = 0; i < 3000; i++) {
-        AUTO(buf_done) struct buf out;
+        AUTO(buf_done) struct buf out = {0};
         uint16_t type = (uint16_t)rng_below(&rng.rng, SIGNER_JOURNAL_READ + 3);
         size_t len = rng_below(&rng.rng, sizeof junk);
         rng_fill(&rng.rng, junk, sizeof junk);
@@ -732,7 +735,9 @@ static void questions_that_are_none_are_refused_and_change_nothing(void **state)
         assert_true(e == OK || e == ERR_INVALID || e == ERR_NOT_FOUND);
     }
     assert_int_equal(signer_status(&t->client, &after), OK);
-    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(before.journal.sequence, after.journal.sequence);
+    assert_int_equal(before.keys, after.keys);
+    assert_int_equal(before.log_size, after.log_size);
 }
 
 int main(int argc, char **argv)

@@ -26,7 +26,7 @@ void wire_put_claims(struct buf *out, const struct ticket_claims *claims)
 
 enum err wire_claims_hash(const struct ticket_claims *claims, uint8_t ret_hash[SHA256_BYTES])
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
 
     buf_init(&bytes, WIRE_CLAIMS_MAX);
     wire_put_claims(&bytes, claims);
