@@ -40,6 +40,8 @@ static void close_store(struct store_testing *t)
     t->raw = NULL;
     store_reader_close(t->reader);
     store_close(t->store);
+    t->reader = NULL;
+    t->store = NULL;
 }
 
 void store_testing_open(struct store_testing *t)
@@ -60,6 +62,11 @@ void store_testing_reopen(struct store_testing *t)
 {
     close_store(t);
     open_store(t);
+}
+
+void store_testing_suspend(struct store_testing *t)
+{
+    close_store(t);
 }
 
 static void remove_all(const char *dir)

@@ -36,6 +36,8 @@ void store_testing_open(struct store_testing *t);
 void store_testing_close(struct store_testing *t);
 /* Close the store and open it again, as a restart does. */
 void store_testing_reopen(struct store_testing *t);
+/* Only close it, for another process to open; store_testing_reopen goes on. */
+void store_testing_suspend(struct store_testing *t);
 
 /* Run one command on this thread: savepoint, D1 check, commit. What it fails with is in err_last(). */
 RESULT store_testing_run(struct store_testing *t,
