@@ -181,6 +181,8 @@ void http_response_init(struct http_exchange *x);
 /* --- sse.c -------------------------------------------------------------------------------------------------------- */
 
 RESULT http_sse_open(struct http_server *server, struct http_sse **ret_sse);
+/* End the streams and the thread; publishing is refused from here on. */
+void http_sse_stop(struct http_sse *sse);
 void http_sse_close(struct http_sse *sse);
 /* Take over a connection whose response head was sent. channel and last_id are copied. */
 void http_sse_adopt(struct http_sse *sse, int fd, struct tls *tls, struct http_address peer,

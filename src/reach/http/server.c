@@ -301,8 +301,7 @@ void http_server_stop(struct http_server *server, int64_t grace_ms)
             close(server->bound[i].source.fd);
         server->bound[i].source.fd = -1;
     }
-    http_sse_close(server->sse);
-    server->sse = NULL;
+    http_sse_stop(server->sse);
 }
 
 static void free_loop(struct http_loop *loop)
@@ -339,6 +338,7 @@ void http_server_close(struct http_server *server)
     for (unsigned i = 0; i < server->loop_count; i++)
         free_loop(&server->loops[i]);
     free(server->loops);
+    http_sse_close(server->sse);
     http_crowd_close(server->crowd);
     pthread_mutex_destroy(&server->lock);
     free(server);

@@ -174,6 +174,7 @@ enum err http_sse_publish(struct http_sse *sse, struct span channel, struct span
     struct sse_item *item;
 
     buf_init(&text, 8 * HTTP_SSE_EVENT_MAX); /* an empty line of data costs seven bytes */
+    ENSURE(!atomic_load(&sse->stopping), ERR_BUSY, "streams_ended", "The server is stopping.");
     TRY(http_sse_format(&text, id, event, data));
     item = calloc(1, sizeof *item);
     ENSURE(item, ERR_NOMEM, "no_memory", "No memory for an event.");
@@ -562,14 +563,26 @@ enum err http_sse_open(struct http_server *server, struct http_sse **ret_sse)
     return OK;
 }
 
+void http_sse_stop(struct http_sse *sse)
+{
+    if (!sse || !sse->started)
+        return;
+    atomic_store(&sse->stopping, true);
+    wake(sse);
+    pthread_join(sse->thread, NULL);
+    sse->started = false;
+}
+
 void http_sse_close(struct http_sse *sse)
 {
     if (!sse)
         return;
-    atomic_store(&sse->stopping, true);
-    if (sse->started) {
-        wake(sse);
-        pthread_join(sse->thread, NULL);
+    http_sse_stop(sse);
+    while (sse->inbox) { /* said after the end */
+        struct sse_item *item = sse->inbox;
+        sse->inbox = item->next;
+        free(item->message);
+        free(item);
     }
     if (sse->epoll >= 0)
         close(sse->epoll);

@@ -36,7 +36,7 @@ struct http_sse_config {
 /*
  * Send to everyone who listens to the channel; from any thread, does not wait. id and event may be empty; each line of data
  * becomes a data line. ERR_INVALID when id or event hold a line end or NUL; ERR_LIMIT too large; ERR_BUSY when the thread is
- * too far behind (the event is lost; listeners see a gap in the ids).
+ * too far behind (the event is lost; listeners see a gap in the ids) or the server has stopped.
  */
 RESULT http_sse_publish(struct http_sse *sse, struct span channel, struct span id,
                         struct span event, struct span data);

@@ -26,7 +26,7 @@ static int start(void **state)
     config.listener_count = 1;
     config.limits.connections_per_client_max = 0;
     config.handle = handle;
-    return http_server_open(&config, &server);
+    return http_server_open(&config, &server) == OK ? 0 : -1;
 }
 
 static int stop(void **state)

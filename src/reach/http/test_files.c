@@ -44,7 +44,7 @@ static int start(void **state)
     http_config_init(&config);
     config.listeners[config.listener_count++] = (struct http_listener){"127.0.0.1", 0, NULL};
     config.handle = handle;
-    return http_server_open(&config, &server);
+    return http_server_open(&config, &server) == OK ? 0 : -1;
 }
 
 static int stop(void **state)

@@ -12,7 +12,7 @@ static struct clock_shifted shifted;
 static struct {
     pthread_mutex_t lock;
     struct http_exchange *waiting; /* deferred exchanges, linked by user */
-    int deferred, done, last_status;
+    _Atomic int deferred, done, last_status;
     char client[HTTP_ADDRESS_TEXT_MAX];
     bool secure;
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -106,7 +106,6 @@ static void done(void *context, const struct http_exchange *x, int status, int64
 
 static void config_for_tests(struct http_config *config)
 {
-    clock_shifted_init(&shifted);
     http_config_init(config);
     config->listeners[0] = (struct http_listener){"127.0.0.1", 0, NULL};
     config->listener_count = 1;
@@ -123,8 +122,9 @@ static int start(void **state)
 {
     struct http_config config;
     (void)state;
+    clock_shifted_init(&shifted);
     config_for_tests(&config);
-    return http_server_open(&config, &server);
+    return http_server_open(&config, &server) == OK ? 0 : -1;
 }
 
 static int stop(void **state)

@@ -217,6 +217,19 @@ static void an_event_that_would_forge_another_is_refused(void **state)
     assert_string_equal(text_of(&out), "data: a\ndata: id: 9\ndata: b\ndata: \n\n");
 }
 
+static void a_stop_ends_the_streams_and_refuses_events(void **state)
+{
+    AUTO(buf_done) struct buf in;
+    (void)state;
+    int fd = listen_to("c", "", &in);
+    assert_int_equal(publish("c", "1", "last words"), OK);
+    http_server_stop(server, 0);
+    hear_all(fd, &in);
+    assert_non_null(strstr(text_of(&in), "data: last words\n\n"));
+    assert_int_equal(publish("c", "2", "too late"), ERR_BUSY);
+    close(fd);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -229,6 +242,7 @@ int main(void)
         T(streams_have_a_limit),
         T(head_of_a_stream_is_only_a_head),
         T(an_event_that_would_forge_another_is_refused),
+        T(a_stop_ends_the_streams_and_refuses_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,7 @@ static int start(void **state)
     http_config_init(&config);
     config.listeners[config.listener_count++] = (struct http_listener){"0.0.0.0", 0, server_tls};
     config.handle = handle;
-    return http_server_open(&config, &server);
+    return http_server_open(&config, &server) == OK ? 0 : -1;
 }
 
 static int stop(void **state)
