@@ -86,6 +86,11 @@ struct call {
     struct err_info failure; /* the write's, when `refused` */
     bool refused; /* the write commits, yet the answer is `failure` (a counted failure) */
     void *args;   /* the handler's own, in the arena */
+    void (*finally)(
+        struct call *c); /* frees what the arena does not, whatever happened; may be NULL */
+    enum err (*after)(
+        struct call *
+            c); /* WORK routes: finishes the answer on the pool after the commit, in a snapshot; or NULL */
     /* After the commit (or after the answer was found stored), before the reply; on the writer thread: short, no waiting. */
     void (*committed)(struct call *c);
 };

@@ -23,6 +23,8 @@ enum { IDEMPOTENCY_MS = 24 * 60 * 60 * 1000, IDEMPOTENCY_KEY_MAX = 255, RETRY_AF
 
 static void call_free(struct call *c)
 {
+    if (c->finally)
+        c->finally(c);
     json_doc_free(&c->doc);
     buf_done(&c->body);
 }
@@ -197,7 +199,12 @@ static void write_done(struct command *command, const struct err_info *error)
         reply_error(c, error);
     else if (c->refused)
         reply_error(c, &c->failure);
-    else {
+    else if (c->after) {
+        c->written = true;
+        if (pool_submit(c->api->pool, c) == OK)
+            return;
+        reply_error(c, err_last());
+    } else {
         if (c->committed)
             c->committed(c);
         reply_answer(c);
@@ -223,13 +230,13 @@ static void submit_write(struct call *c)
 
 /* --- the handler's half -------------------------------------------------------------------------------------------------- */
 
-static enum err run_handler(struct call *c)
+static enum err run_handler(struct call *c, enum err (*handler)(struct call *c))
 {
     struct store_reader *reader;
 
     TRY(api_reader(c->api, &reader));
     TRY(store_read_begin(reader, &c->tx));
-    enum err e = c->route->handler(c);
+    enum err e = handler(c);
     if (c->tx)
         store_read_end(c->tx);
     c->tx = NULL;
@@ -262,9 +269,9 @@ void call_answer_waiting(struct call *c, struct order_id order)
 /* On a thread of the pool. */
 void call_run_work(struct call *c)
 {
-    if (run_handler(c) != OK)
+    if (run_handler(c, c->written ? c->after : c->route->handler) != OK)
         reply_error(c, err_last());
-    else if (c->write) {
+    else if (c->write && !c->written) {
         submit_write(c);
         return;
     } else if (!c->replied)
@@ -375,7 +382,7 @@ static void run_route(struct call *c)
         }
         return;
     }
-    if (run_handler(c) != OK) {
+    if (run_handler(c, c->route->handler) != OK) {
         reply_error(c, err_last());
         call_free(c);
     } else if (c->write) {
