@@ -11,14 +11,15 @@
 struct store_conn;
 
 enum conn_kind {
-    CONN_WRITER,     /* owns the database: a second one, of any process, is refused with ERR_BUSY "in_use" */
+    CONN_WRITER, /* owns the database: a second one, of any process, is refused with ERR_BUSY "in_use" */
     CONN_CHECKPOINT, /* beside the writer of the same process, only for checkpoint */
     CONN_READER,     /* refuses writes */
 };
 
 struct store_driver {
     const char *name;
-    enum err (*open)(const struct store_config *config, enum conn_kind kind, struct store_conn **ret_conn);
+    enum err (*open)(const struct store_config *config, enum conn_kind kind,
+                     struct store_conn **ret_conn);
     void (*close)(struct store_conn *c);
     /* Schema version of the file, 0 when empty. */
     enum err (*version)(struct store_conn *c, int *ret_version);
@@ -36,11 +37,11 @@ struct store_driver {
     /* ERR_IO when the whole transaction is gone (disk full, I/O error): then no command of the batch succeeded. */
     enum err (*rollback_to)(struct store_conn *c);
     /* sql is SQL_COUNT for a statement that is not to be cached. */
-    enum err (*exec)(struct store_conn *c, enum store_sql sql, const char *text, const struct store_value *args,
-                     size_t count, int64_t *ret_changed);
+    enum err (*exec)(struct store_conn *c, enum store_sql sql, const char *text,
+                     const struct store_value *args, size_t count, int64_t *ret_changed);
     /* Runs to the first row; next gives it. */
-    enum err (*query)(struct store_conn *c, enum store_sql sql, const char *text, const struct store_value *args,
-                      size_t count, void **ret_cursor);
+    enum err (*query)(struct store_conn *c, enum store_sql sql, const char *text,
+                      const struct store_value *args, size_t count, void **ret_cursor);
     enum err (*next)(void *cursor, bool *ret_row);
     void (*end)(void *cursor);
     bool (*is_null)(void *cursor, int column);

@@ -4,13 +4,14 @@
 
 /* notes - the kinds of struct store_note and what their members mean. */
 enum note_kind {
-    NOTE_PLACE = 1,  /* a place changed: a = event_no, b = place_no, c = enum place_state, d = held until ms */
-    NOTE_ENTRY,      /* a ledger entry was appended: a = entry_no */
-    NOTE_JOB,        /* an outbox job was added: a = due ms */
-    NOTE_ALERT,      /* an alert was raised: a = alert_no, c = organiser_no */
-    NOTE_ORDER,      /* an order changed: a = event_no; readers ask for it by id */
-    NOTE_EVENT,      /* an event or its prices changed: a = event_no */
-    NOTE_SESSION,    /* sessions, grants or devices changed: cached decisions are void */
+    NOTE_PLACE =
+        1, /* a place changed: a = event_no, b = place_no, c = enum place_state, d = held until ms */
+    NOTE_ENTRY,   /* a ledger entry was appended: a = entry_no */
+    NOTE_JOB,     /* an outbox job was added: a = due ms */
+    NOTE_ALERT,   /* an alert was raised: a = alert_no, c = organiser_no */
+    NOTE_ORDER,   /* an order changed: a = event_no; readers ask for it by id */
+    NOTE_EVENT,   /* an event or its prices changed: a = event_no */
+    NOTE_SESSION, /* sessions, grants or devices changed: cached decisions are void */
 };
 
 enum place_state {

@@ -20,8 +20,8 @@
  */
 #include "ground/base/base.h"
 
-struct store;      /* an open database */
-struct store_tx;   /* a write transaction (only inside a command) or a read snapshot */
+struct store;    /* an open database */
+struct store_tx; /* a write transaction (only inside a command) or a read snapshot */
 
 /* Every named statement: SQL_<name>. The .def files are included by statements.def. */
 enum store_sql {
@@ -71,15 +71,17 @@ static inline struct store_value sv_blob(struct span s)
 #define sv_id(id) sv_blob(span_of((id).b, ID_BYTES))
 /* The id, or NULL when it is all zero. */
 #define sv_id_or_null(id) (id_is_zero((id).b) ? sv_null() : sv_id(id))
-#define SQL_ARGS(...) (const struct store_value[]){__VA_ARGS__}, sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
+#define SQL_ARGS(...)                                                                              \
+    (const struct store_value[]){__VA_ARGS__},                                                     \
+        sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
 
 /*
  * Run a statement that returns no rows. ret_changed (may be NULL) is the number of rows it changed. Expected failures:
  * ERR_CONFLICT "constraint" when a constraint refuses it; ERR_IO; ERR_CORRUPT. A statement tagged with an audited table must
  * go through store_exec_audited.
  */
-RESULT store_exec(struct store_tx *tx, enum store_sql sql, const struct store_value *args, size_t count,
-                  int64_t *ret_changed);
+RESULT store_exec(struct store_tx *tx, enum store_sql sql, const struct store_value *args,
+                  size_t count, int64_t *ret_changed);
 /*
  * The same for an audited table: when a row changed, (table of the statement, row id) is owed an entry. One call changes at
  * most one row (each row owes its own entry): more of them is ERR_CORRUPT "unaudited_change" and the command is undone.
@@ -97,11 +99,14 @@ struct store_rows {
     enum err error;
 };
 /* Also for INSERT, UPDATE or DELETE with RETURNING on tables that are not audited. */
-RESULT store_query(struct store_tx *tx, enum store_sql sql, const struct store_value *args, size_t count,
-                   struct store_rows *ret_rows);
+RESULT store_query(struct store_tx *tx, enum store_sql sql, const struct store_value *args,
+                   size_t count, struct store_rows *ret_rows);
 bool store_next(struct store_rows *rows); /* false at the end and on error */
-RESULT store_rows_end(struct store_rows *rows); /* always call; gives the error that ended it, if any */
-void store_rows_done(struct store_rows *rows);  /* for AUTO: ends what an early return left open; harmless after the other */
+RESULT
+store_rows_end(struct store_rows *rows); /* always call; gives the error that ended it, if any */
+void store_rows_done(
+    struct store_rows
+        *rows); /* for AUTO: ends what an early return left open; harmless after the other */
 /* Columns count from 0. A NULL reads as 0 or an empty span. */
 bool store_is_null(struct store_rows *rows, int column);
 int64_t store_int(struct store_rows *rows, int column);
@@ -110,8 +115,8 @@ struct span store_blob(struct store_rows *rows, int column);
 /* A 16-byte blob; zeros when NULL. INVARIANT on another length (the schema checks lengths). */
 void store_id(struct store_rows *rows, int column, uint8_t ret_id[ID_BYTES]);
 /* One integer of a query that returns at most one row; ERR_NOT_FOUND "no_row" when there is none. */
-RESULT store_query_int(struct store_tx *tx, enum store_sql sql, const struct store_value *args, size_t count,
-                       int64_t *ret_value);
+RESULT store_query_int(struct store_tx *tx, enum store_sql sql, const struct store_value *args,
+                       size_t count, int64_t *ret_value);
 
 /* Unix milliseconds, the same for the whole transaction. */
 int64_t store_now_ms(const struct store_tx *tx);
@@ -135,11 +140,11 @@ struct store_driver; /* driver.h */
 
 struct store_config {
     const struct store_driver *driver;
-    const char *url;         /* SQLite: the path of the file */
+    const char *url; /* SQLite: the path of the file */
     const struct clock *clock;
     const struct rng *rng;
-    const char *backup_dir;  /* where a copy is put before a migration runs; must exist */
-    bool read_only;          /* only readers; beside a process that writes it, or alone; never migrates */
+    const char *backup_dir; /* where a copy is put before a migration runs; must exist */
+    bool read_only; /* only readers; beside a process that writes it, or alone; never migrates */
 };
 
 /*

@@ -90,10 +90,11 @@ static void every_write_of_an_audited_table_carries_its_tag_and_nothing_else_doe
     }
 }
 
-/* Columns of audited tables that carry no fact: when to try again, how often it failed. */
+/* Columns of audited tables that carry no fact: when to try again, how often it failed, which code is spent. */
 static bool carries_no_fact(const char *column)
 {
-    static const char *const columns[] = {"tries", "next_ms", "failures", "locked_until_ms"};
+    static const char *const columns[] = {"tries", "next_ms", "failures", "locked_until_ms",
+                                          "totp_step"};
 
     for (size_t i = 0; i < COUNT_OF(columns); i++)
         if (strcmp(column, columns[i]) == 0)

@@ -10,7 +10,7 @@
 enum {
     RESTART_BYTES = 64 << 20,      /* log size past which the writer restarts it */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
-    COPY_BYTES = 1 << 20,          /* growth of the log that wakes the copying thread */
+    COPY_BYTES = 4 << 20,          /* growth of the log that wakes the copying thread */
 };
 
 struct lane {

@@ -22,15 +22,15 @@ struct command {
      */
     void (*done)(struct command *c, const struct err_info *error);
     enum writer_lane lane;
-    struct command *next; /* the queue's */
+    struct command *next;  /* the queue's */
     struct err_info error; /* the queue's */
 };
 
 struct writer;
 
 struct writer_config {
-    size_t queue_max;  /* commands waiting per lane; more are refused with ERR_BUSY */
-    size_t batch_max;  /* commands per transaction */
+    size_t queue_max; /* commands waiting per lane; more are refused with ERR_BUSY */
+    size_t batch_max; /* commands per transaction */
     /* On the writer thread; may be NULL. released: inside the batch, its effects are visible to later commands. lost: the
        batch was rolled back after some were released, forget what they said. */
     void (*released)(void *context, const struct store_note *notes, size_t count);
@@ -39,13 +39,15 @@ struct writer_config {
     void *context;
 };
 
-RESULT writer_start(struct store *s, const struct writer_config *config, struct writer **ret_writer);
+RESULT writer_start(struct store *s, const struct writer_config *config,
+                    struct writer **ret_writer);
 /* Runs what is queued, then ends the thread. */
 void writer_stop(struct writer *w);
 /* ERR_BUSY "queue_full" when the lane is full or the writer is stopping; the command is then untouched. */
 RESULT writer_submit(struct writer *w, struct command *c);
 /* Submit and wait for the outcome; for set-up, CLI and tests. */
-RESULT writer_call(struct writer *w, enum writer_lane lane, enum err (*run)(struct store_tx *tx, void *context), void *context);
+RESULT writer_call(struct writer *w, enum writer_lane lane,
+                   enum err (*run)(struct store_tx *tx, void *context), void *context);
 
 struct writer_figures {
     uint64_t batches, commands, failed, lost, checkpoints;
