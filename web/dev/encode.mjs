@@ -88,7 +88,7 @@ export function stadium(total = 80_000) {
         { name: 'Upper tier', r: 0x0f, g: 0x76, b: 0x6e },
     ];
     const zones = [], rows = [];
-    const width = 6000, height = 4900, cx = width / 2, cy = height / 2;
+    const width = 5600, height = 4600, cx = width / 2, cy = height / 2;
     const perSector = Math.floor(total / (tiers * sectors));
     let left = total;
     for (let t = 0; t < tiers; t++) {
@@ -97,7 +97,7 @@ export function stadium(total = 80_000) {
             let want = t === tiers - 1 && s === sectors - 1 ? left : perSector;
             left -= want;
             for (let r = 0; want > 0; r++) {
-                const radius = 1000 + t * 560 + r * 19;
+                const radius = 900 + [0, 640, 1110][t] + r * 15;
                 const stretch = (a) => 1 + 0.25 * Math.cos(a) ** 2;
                 const from = (s / sectors) * 2 * Math.PI, to = ((s + 1) / sectors) * 2 * Math.PI;
                 const n = Math.min(want, Math.floor(((to - from) * radius - 26) / 11));

@@ -71,9 +71,9 @@ function formatAt(at: string, zone: string, options: Intl.DateTimeFormatOptions)
 
 export const longDate = (at: string, zone: string): string =>
     formatAt(at, zone, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
-export const clock = (at: string, zone: string): string => formatAt(at, zone, { hour: '2-digit', minute: '2-digit' });
+export const clock = (at: string, zone: string): string => formatAt(at, zone, { timeStyle: 'short' });
 export const dateAndTime = (at: string, zone: string): string =>
-    formatAt(at, zone, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
+    formatAt(at, zone, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: 'numeric', minute: '2-digit' });
 export const clockSeconds = (at: string, zone: string): string =>
     formatAt(at, zone, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 

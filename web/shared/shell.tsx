@@ -16,8 +16,8 @@ export function Brand({ href, sub }: { href: string; sub?: string }): JSX.Elemen
     );
 }
 
-export function Shell({ brand, nav, children, footer, wide }:
-    { brand: JSX.Element; nav?: ComponentChildren; children: ComponentChildren; footer?: ComponentChildren; wide?: boolean }): JSX.Element {
+export function Shell({ brand, nav, children, footer }:
+    { brand: JSX.Element; nav?: ComponentChildren; children: ComponentChildren; footer?: ComponentChildren }): JSX.Element {
     return (
         <>
             <a class="skip" href="#main" onClick={(event) => {
@@ -30,7 +30,7 @@ export function Shell({ brand, nav, children, footer, wide }:
                     {nav}
                 </div>
             </header>
-            <main id="main" tabIndex={-1} class={wide ? 'page page-wide' : 'page'}>{children}</main>
+            <main id="main" tabIndex={-1} class="page">{children}</main>
             {footer && <footer class="foot"><div class="foot-in">{footer}</div></footer>}
         </>
     );

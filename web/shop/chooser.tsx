@@ -103,17 +103,19 @@ function MapView({ store, event, chosen, zone, onSeat, onZone, price }: MapProps
             <canvas ref={canvas} class={view.zoomed ? 'map-canvas map-held' : 'map-canvas'} tabIndex={0} role="img" data-testid="seat-map"
                 aria-label={`Seat map of ${event.venue.name}. Arrow keys move it, plus and minus zoom. The list of seats after the map holds the same seats as checkboxes.`} />
             <div class="map-tip" ref={tip} hidden aria-hidden="true" />
-            <div class="map-tools" role="group" aria-label="Move and zoom the map">
+            <div class="map-tools" role="group" aria-label="Zoom the map">
                 {tool('Zoom in', '+', () => map.current?.zoom(1.8), 'map-in')}
                 {tool('Zoom out', '−', () => map.current?.zoom(1 / 1.8), 'map-out')}
                 {tool('Show everything', '⤢', () => map.current?.fit(), 'map-fit')}
-                {view.zoomed && <>
+            </div>
+            {view.zoomed && (
+                <div class="map-pan" role="group" aria-label="Move the map">
                     {tool('Move left', '←', () => map.current?.pan(120, 0, true), 'map-left')}
                     {tool('Move right', '→', () => map.current?.pan(-120, 0, true), 'map-right')}
                     {tool('Move up', '↑', () => map.current?.pan(0, 120, true), 'map-up')}
                     {tool('Move down', '↓', () => map.current?.pan(0, -120, true), 'map-down')}
-                </>}
-            </div>
+                </div>
+            )}
             <p class="map-hint" data-testid="map-hint" data-choosable={view.choosable ? 'yes' : 'no'}>{view.choosable ? 'Tap seats to choose them.' : view.zoomed ? 'Tap again to come close enough to choose.' : 'Tap a section to come closer.'}</p>
         </div>
     );

@@ -81,7 +81,7 @@ function App(): JSX.Element {
             </nav>
         </>
     );
-    return <Shell brand={<Brand href="/" />} nav={nav} footer={footer} wide={path.startsWith('/e/')}><Page path={path} /></Shell>;
+    return <Shell brand={<Brand href="/" />} nav={nav} footer={footer}><Page path={path} /></Shell>;
 }
 
 const root = document.getElementById('app');

@@ -358,7 +358,7 @@ export class SeatMap {
 
     private drawDot(c: CanvasRenderingContext2D, seat: number): void {
         const { bounds } = this.store.geometry;
-        const size = Math.max(1, Math.round(this.seatR * 2 * this.bitmapScale));
+        const size = Math.max(1, Math.round(this.store.geometry.spacing * 0.94 * this.bitmapScale));
         const x = Math.round(((this.store.plan.x[seat] ?? 0) - bounds.left) * this.bitmapScale - size / 2);
         const y = Math.round(((this.store.plan.y[seat] ?? 0) - bounds.top) * this.bitmapScale - size / 2);
         c.fillStyle = this.store.state(seat) === FREE ? css(this.categoryColor(seat)) : this.theme.line;
@@ -551,7 +551,7 @@ export class SeatMap {
                 if (b.right < box.left || b.left > box.right || b.bottom < box.top || b.top > box.bottom) continue;
                 const width = (b.right - b.left) * scale;
                 if (Math.min(width, (b.bottom - b.top) * scale) < 24) continue;
-                this.label(c, plan.zones[zone] ?? '', ...at((b.left + b.right) / 2, (b.top + b.bottom) / 2), Math.min(22, Math.max(10, width / 6)), width * 1.1);
+                this.label(c, plan.zones[zone] ?? '', ...at((b.left + b.right) / 2, (b.top + b.bottom) / 2), Math.min(18, Math.max(10, Math.min(width, (b.bottom - b.top) * scale) / 4)), width * 1.1);
             }
         }
         if (this.seatPx < 14) return;
