@@ -89,6 +89,7 @@ CREATE TABLE role_grant (
     revoked_ms @INT@
 ) @CLUSTERED@;
 CREATE INDEX role_grant_account ON role_grant (account_no);
+CREATE INDEX role_grant_organiser ON role_grant (organiser_no);
 
 CREATE TABLE session (
     token_hash @BLOB@ NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
@@ -388,6 +389,8 @@ CREATE TABLE scan (
 -- T1: a ticket's n-th admission happens once.
 CREATE UNIQUE INDEX scan_admission ON scan (ticket_id, admission_no) WHERE admitted = 1 AND conflict = 0;
 CREATE INDEX scan_event ON scan (event_no, received_ms);
+CREATE INDEX scan_admitted ON scan (event_no) WHERE admitted = 1 AND conflict = 0;
+CREATE INDEX scan_organiser ON scan (organiser_no, scan_no);
 
 CREATE TABLE alert (
     alert_no @SERIAL@,
