@@ -66,7 +66,7 @@ static enum err make(struct store_tx *tx, void *context)
 
 static enum err seal(struct store_tx *tx, void *context)
 {
-    AUTO(buf_done) struct buf b;
+    AUTO(buf_done) struct buf b = {0};
     buf_init(&b, sizeof box_bytes);
     TRY(keyring_seal_column(tx, kr, no, "account.mail", span_text(context), &b));
     memcpy(box_bytes, b.data, b.len);
@@ -82,7 +82,7 @@ struct opening {
 static enum err open_box(struct store_tx *tx, void *context)
 {
     struct opening *o = context;
-    AUTO(buf_done) struct buf b;
+    AUTO(buf_done) struct buf b = {0};
     buf_init(&b, 256);
     TRY(keyring_open_column(tx, kr, o->person_no, o->column, span_of(box_bytes, box_len), &b));
     return span_eq_text(buf_span(&b), o->want) ? OK : ERR_UNCERTAIN;
@@ -246,7 +246,7 @@ static void another_master_a_missing_or_an_altered_file_is_refused(void **state)
     struct keyring_config c = config();
     struct keyring *other;
     uint8_t wrong[SECRET_BYTES] = {9};
-    AUTO(buf_done) struct buf b;
+    AUTO(buf_done) struct buf b = {0};
 
     (void)state;
     c.master = wrong;

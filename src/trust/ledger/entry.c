@@ -228,11 +228,12 @@ static enum err want(const struct entry_view *v, enum entry_field field, enum fi
     const struct entry_opened *o = entry_view_field(v, field);
     const struct field_info *f = field_info((unsigned)field);
 
-    ENSURE(o, ERR_NOT_FOUND, "no_field", "The entry has no field %s.", entry_field_name(field));
+    ENSURE(o, ERR_NOT_FOUND, "no_field", "The entry has no field %s.",
+           entry_field_name((int)field));
     ENSURE(o->state == ENTRY_VALUE_OPEN, ERR_EXPIRED, "erased", "The field %s was erased.",
-           entry_field_name(field));
+           entry_field_name((int)field));
     ENSURE(f && f->type == type && o->value.len == len, ERR_CORRUPT, "bad_field",
-           "The field %s is not of that type.", entry_field_name(field));
+           "The field %s is not of that type.", entry_field_name((int)field));
     *ret_value = o->value;
     return OK;
 }

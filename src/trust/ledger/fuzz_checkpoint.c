@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO(buf_done) struct buf again;
     char origin[NOTE_NAME_MAX + 1];
 
+    buf_init(&again, size + NOTE_BYTES_MAX);
     if (checkpoint_parse(span_of(data, size), &c) != OK)
         return 0;
     struct vkey key;
@@ -17,7 +18,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         vkey_make(origin, NOTE_ED25519, zeros, &key) != OK)
         return 0;
     /* What was parsed and has no extension lines is written again byte for byte. */
-    buf_init(&again, size + NOTE_BYTES_MAX);
     checkpoint_format(&again, origin, c.size, &c.root);
     INVARIANT(again.len <= size && span_eq(buf_span(&again), span_of(data, again.len)),
               "one text for a checkpoint");

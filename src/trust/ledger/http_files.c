@@ -27,6 +27,7 @@ enum err ledger_http_get(const struct disk *disk, struct span path, struct buf *
     char name[TILE_PATH_MAX];
     uint64_t size;
 
+    buf_init(&checkpoint, NOTE_BYTES_MAX);
     if (span_eq_text(path, "checkpoint")) {
         TRY(disk->read(disk->self, "checkpoint", out));
         *ret_content_type = "text/plain; charset=utf-8";
@@ -35,7 +36,6 @@ enum err ledger_http_get(const struct disk *disk, struct span path, struct buf *
     }
     if (tile_path_parse(path, &p) != OK)
         NO_FILE();
-    buf_init(&checkpoint, NOTE_BYTES_MAX);
     TRY(published_size(disk, &checkpoint, &size));
     if (tile_width(size, p.level, p.index) < p.width)
         NO_FILE();

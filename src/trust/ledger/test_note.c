@@ -179,8 +179,7 @@ static void notes_that_are_not_exact_are_refused(void **state)
         "text\n\n— tickets.example/log1 DSh4\n",
         "text\n\n— tickets.example/log1 DSh4Hw==\n",
         "text\n\n— a+b DSh4H8Ax\n",
-        "text\n\n— a\xc2\xa0"
-        "b DSh4H8Ax\n",
+        "text\n\n— a\xc2\xa0 DSh4H8Ax\n",
         "text\n\n—  DSh4H8Ax\n",
         "text\n\n— name\n",
     };

@@ -34,7 +34,7 @@ static void read_log(const char *path, struct buf *out)
 
 static bool has(const char *path)
 {
-    AUTO(buf_done) struct buf b;
+    AUTO(buf_done) struct buf b = {0};
     buf_init(&b, 1000000);
     return log_disk.real.read(log_disk.real.self, path, &b) == OK;
 }
@@ -117,7 +117,7 @@ static void the_read_path_serves_what_is_published_and_nothing_else(void **state
     fixture_append(300);
     assert_int_equal(log_step(), OK);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        AUTO(buf_done) struct buf b;
+        AUTO(buf_done) struct buf b = {0};
         buf_init(&b, 1000000);
         enum err want = rows[i].want == OK ? OK : ERR_NOT_FOUND;
         if (ledger_http_get(&log_disk.real, span_text(rows[i].path), &b, &type, &immutable) != want)
@@ -128,7 +128,7 @@ static void the_read_path_serves_what_is_published_and_nothing_else(void **state
     /* A file of an unpublished size lies there after a crash: it is not served. */
     assert_int_equal(
         log_disk.real.create(log_disk.real.self, "tile/0/001.p/45", SPAN_LIT("x"), 0600), OK);
-    AUTO(buf_done) struct buf b;
+    AUTO(buf_done) struct buf b = {0};
     buf_init(&b, 100);
     assert_int_equal(
         ledger_http_get(&log_disk.real, span_text("tile/0/001.p/45"), &b, &type, &immutable),
@@ -157,7 +157,7 @@ static void every_altered_byte_of_a_file_is_found_and_named(void **state)
     fixture_append(700);
     assert_int_equal(log_step(), OK);
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
-        AUTO(buf_done) struct buf b;
+        AUTO(buf_done) struct buf b = {0};
         read_log(paths[i], &b);
         size_t stride = b.len > 400 ? 61 : 1;
         for (size_t at = 0; at < b.len; at += stride) {
@@ -181,7 +181,8 @@ static void every_altered_byte_of_a_file_is_found_and_named(void **state)
 
 static void a_forged_entry_with_its_tile_made_to_fit_is_found(void **state)
 {
-    AUTO(buf_done) struct buf bundle, tile;
+    AUTO(buf_done) struct buf bundle = {0};
+    AUTO(buf_done) struct buf tile = {0};
     struct merkle_hash hashes[TILE_WIDTH];
 
     (void)state;
@@ -245,7 +246,7 @@ static void a_missing_entry_is_refused(void **state)
 
 static void files_rolled_back_are_refused(void **state)
 {
-    AUTO(buf_done) struct buf old;
+    AUTO(buf_done) struct buf old = {0};
 
     (void)state;
     fixture_append(10);
@@ -270,7 +271,7 @@ static void files_rolled_back_are_refused(void **state)
 
 static void a_state_rolled_back_or_lost_is_refused(void **state)
 {
-    AUTO(buf_done) struct buf old;
+    AUTO(buf_done) struct buf old = {0};
 
     (void)state;
     buf_init(&old, 1000);
@@ -290,7 +291,7 @@ static void a_state_rolled_back_or_lost_is_refused(void **state)
 static void a_state_moved_by_somebody_else_is_refused(void **state)
 {
     struct merkle_hash root = {{1}};
-    AUTO(buf_done) struct buf b;
+    AUTO(buf_done) struct buf b = {0};
 
     (void)state;
     fixture_append(10);
@@ -312,7 +313,7 @@ static void an_altered_right_edge_is_refused_at_start(void **state)
     fixture_append(700);
     assert_int_equal(log_step(), OK);
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
-        AUTO(buf_done) struct buf b;
+        AUTO(buf_done) struct buf b = {0};
         read_log(paths[i], &b);
         b.data[40] ^= 1;
         assert_int_equal(log_disk.real.replace(log_disk.real.self, paths[i], buf_span(&b), 0600),

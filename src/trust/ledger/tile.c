@@ -157,9 +157,9 @@ enum err tile_read(const struct disk *disk, uint64_t size, unsigned level, uint6
     AUTO(buf_done) struct buf b;
     unsigned width = tile_width(size, level, index), file_width = 0;
 
+    buf_init(&b, TILE_BYTES);
     ENSURE(width > 0, ERR_NOT_FOUND, "no_tile", "The log has no tile %llu at level %u.",
            (unsigned long long)index, level);
-    buf_init(&b, TILE_BYTES);
     TRY(read_either(disk, (struct tile_path){.level = level, .index = index, .width = width}, &b,
                     &file_width));
     ENSURE(b.len == (size_t)file_width * MERKLE_HASH_BYTES, ERR_CORRUPT, "bad_tile",
