@@ -91,8 +91,8 @@ const account = { account: { id: id('acc', 1), name: 'Ada Byron', mail: 'ada@exa
 const holds = new Map(), orders = new Map(), tickets = new Map();
 const alertStreams = new Set();
 const alerts = [
-    { id: id('alr', 2), kind: 'duplicate_scan', severity: 'high', event: id('evt', 1), subject: id('tkt', 7), facts: { gate: 'North 2', first_gate: 'North 1', first_at: inDays(0, -1), place: '101, row 4, seat 14' }, state: 'open', at: inDays(0, -0.2) },
-    { id: id('alr', 1), kind: 'forged_code', severity: 'medium', event: id('evt', 1), subject: null, facts: { gate: 'South', count: 3 }, state: 'acknowledged', at: inDays(-1) },
+    { id: id('alr', 2), kind: 'duplicate_scan', severity: 3, event: id('evt', 1), subject: id('tkt', 7), facts: { gate: 'North 2', first_gate: 'North 1', first_at: inDays(0, -1), place: '101, row 4, seat 14' }, state: 'open', at: inDays(0, -0.2) },
+    { id: id('alr', 1), kind: 'forged_code', severity: 2, event: id('evt', 1), subject: null, facts: { gate: 'South', count: 3 }, state: 'acknowledged', at: inDays(-1) },
 ];
 const ticketOf = (order, place, n) => {
     const e = events.find((x) => x.event.id === order.event);
@@ -105,7 +105,7 @@ const problem = (status, slug, detail, errors) => [status, { type: `/problems/${
 const list = (data) => [200, { data, next_cursor: null }];
 const venues = [{ id: id('ven', 1), name: 'Nordstadion', address: 'Stadionring 1, Hamburg', time_zone: 'Europe/Berlin' }];
 const catalogue = [{ id: id('pln', 1), venue: id('ven', 1), name: 'Bowl 80,000', places: 80000, seats: 80000, categories: plans.stadium.categories.map((c, i) => ({ category: i, name: c.name, color: hex(c) })) }];
-const devices = [{ id: id('dev', 1), name: 'Phone 4', gate: 'North 1', event: id('evt', 1), enrolled_at: inDays(-1), last_seen_at: inDays(0, -0.1), state: 'active' }];
+const devices = [{ id: id('dev', 1), name: 'Phone 4', gate: 'North 1', event: id('evt', 1), enrolled_at: inDays(-1), status: 'active' }];
 
 function placeHold(e, body) {
     let places = body.places;
@@ -159,7 +159,7 @@ function api(method, p, q, body, host) {
     if (p === '/account/totp') return [200, { secret: 'JBSW Y3DP EHPK 3PXP', uri: 'otpauth://totp/Gatehouse:ada?secret=JBSWY3DPEHPK3PXP', qr_svg: qr() }];
     if (p === '/account/totp/confirm' || p === '/sessions/totp') { if (body.code === '000000') return problem(401, 'code_refused', ''); me = account; return [200, me]; }
     if (p === '/sessions/current') { me = null; return [204]; }
-    if (p === '/account/sessions') return list([{ id: id('ses', 1), created_at: inDays(0) }, { id: id('ses', 2), created_at: inDays(-3), user_agent: 'Firefox on Linux' }]);
+    if (p === '/account/sessions') return list([{ id: id('ses', 1), current: true, created_at: inDays(0), seen_at: inDays(0) }, { id: id('ses', 2), current: false, created_at: inDays(-3), seen_at: inDays(-1) }]);
     if (p === '/demo/mails') return [200, { data: [{ to: 'ada@example.org', subject: 'Your tickets', text: `Hello Ada,\n\nyour tickets: http://${host}/tickets\n`, at: inDays(0) }] }];
     if (p === '/devices/enrol') return [201, { device: body.id, name: 'Phone 4', gate: 'North 1', event: events[0].event, gate_key: {}, issuer_keys: [] }];
     if (p === '/scans') return scan(body);
@@ -182,15 +182,15 @@ function api(method, p, q, body, host) {
 function staff(method, p, q, body, host, e, m) {
     if (p === '/organisers') return method === 'POST' ? [201, body] : list([{ id: id('org', 1), name: 'Nordlicht Live', slug: 'nordlicht' }]);
     if (m(/\/venues$/)) { if (method === 'POST') { venues.push(body); return [201, body]; } return list(venues); }
-    if (m(/\/plans$/)) { if (method === 'POST') { const made = { id: body.id, venue: body.venue, name: body.name, places: 500, repairs: body.source ? ['seat_guid "A-1" was used twice; rebuilt from uuid'] : [], categories: [{ category: 0, name: 'Stalls', color: '#b5330f' }, { category: 1, name: 'Circle', color: '#1d4e89' }] }; catalogue.push(made); return [201, made]; } return list(catalogue); }
+    if (m(/\/plans$/)) { if (method === 'POST') { const made = { id: body.id, venue: body.venue, name: body.name, places: 500, repairs: body.source ? [{ kind: 'duplicate_seat_guid', pointer: '/zones/0/rows/1/seats/4', was: 'A-1', now: 'A-1-2' }] : [], categories: [{ category: 0, name: 'Stalls', color: '#b5330f' }, { category: 1, name: 'Circle', color: '#1d4e89' }] }; catalogue.push(made); return [201, made]; } return list(catalogue); }
     if (m(/^\/organisers\/[^/]+\/events$/)) return method === 'POST' ? [201, { ...events[1].event, ...body, status: 'draft' }] : list(events.map((v, i) => ({ ...v.event, status: i === 2 ? 'draft' : 'on_sale' })));
     if (m(/\/status$/)) return [200, { ...e.event, status: body.status }];
-    if (m(/^\/organisers\/[^/]+\/orders$/)) return list([...orders.values()].map((o) => ({ ...o, buyer: { name: 'Ada Byron', mail: 'ada@example.org' } })));
-    if (m(/^\/organisers\/[^/]+\/scans$/)) return list([{ scan: id('scn', 2), event: id('evt', 1), device: id('dev', 1), gate: 'North 1', verdict: 'rejected', reason: 'already_admitted', place: '101, row 4, seat 14', ticket: id('tkt', 1), scanned_at: inDays(0, -0.1) }, { scan: id('scn', 1), event: id('evt', 1), device: id('dev', 1), gate: 'North 1', verdict: 'admitted', reason: 'ok', place: '101, row 4, seat 14', ticket: id('tkt', 1), scanned_at: inDays(0, -0.3) }]);
+    if (m(/^\/organisers\/[^/]+\/orders$/)) return list([...orders.values()].map((order) => ({ order, buyer: { name: 'Ada Byron', mail: 'ada@example.org' } })));
+    if (m(/^\/organisers\/[^/]+\/scans$/)) return list([{ id: id('scn', 2), device: 'Phone 4', gate: 'North 1', verdict: 'rejected', reason: 'already_admitted', ticket: id('tkt', 1), sequence: 2, at: inDays(0, -0.1) }, { id: id('scn', 1), device: 'Phone 4', gate: 'North 1', verdict: 'admitted', reason: 'ok', ticket: id('tkt', 1), sequence: 1, at: inDays(0, -0.3) }]);
     if (m(/^\/organisers\/[^/]+\/alerts$/)) return list(alerts);
     if (m(/^\/alerts\/[^/]+\/acknowledge$/)) { const a = alerts.find((v) => p.includes(v.id)); a.state = 'acknowledged'; return [200, a]; }
-    if (m(/^\/organisers\/[^/]+\/grants$/)) return method === 'POST' ? [201, body] : list([{ id: id('grt', 1), role: 'owner', organiser: null, event: null, account: { id: id('acc', 1), name: 'Ada Byron', mail: 'ada@example.org' } }, { id: id('grt', 2), role: 'gate', organiser: id('org', 1), event: id('evt', 1), expires_at: inDays(40), account: { name: 'Grace', mail: 'grace@example.org' } }]);
-    if (m(/\/access_records$/)) return list([{ id: 1, actor: 'Ada Byron', action: 'orders.read', subject: 'orders', at: inDays(0) }]);
+    if (m(/^\/organisers\/[^/]+\/grants$/)) return method === 'POST' ? [201, body] : list([{ id: id('grt', 1), role: 'owner', event: null, created_at: inDays(-9), expires_at: null, account: { id: id('acc', 1), name: 'Ada Byron', mail: 'ada@example.org' } }, { id: id('grt', 2), role: 'gate', event: id('evt', 1), created_at: inDays(-3), expires_at: inDays(40), account: { id: id('acc', 2), name: 'Grace', mail: 'grace@example.org' } }]);
+    if (m(/\/access_records$/)) return list([{ at: inDays(0), account: id('acc', 1), action: 'orders_read', subject: `event:${id('evt', 1)}` }]);
     if (m(/\/devices\/enrolments$/)) return [201, { token: 'tok', url: `http://${host}/gate/#mocktoken0123456789`, qr_svg: qr(), expires_at: inDays(0, 0.25) }];
     if (m(/\/devices$/)) return list(devices);
     if (method === 'DELETE') return [204];

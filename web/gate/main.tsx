@@ -183,30 +183,32 @@ function ScanPage({ device, onForget }: { device: Device; onForget: () => void }
     };
     return (
         <>
-            <div class="row between">
-                <Heading over={device.event.name}>{device.gate}</Heading>
-                <p class="soft" data-testid="gate-device">{device.name}{admitted > 0 && ` · ${admitted} just admitted`}</p>
-            </div>
-            {scans.waiting > 0 && <Notice kind="warn" testid="gate-waiting"><p>{scans.waiting === 1 ? 'One scan waits' : `${scans.waiting} scans wait`} for an answer; this page keeps asking.</p></Notice>}
-            <CameraBox onCode={seen} />
-            <form class="manual" onSubmit={submit}>
-                <label for="manual">Code, typed or from a hand scanner</label>
-                <div class="manual-in">
-                    <input id="manual" data-testid="gate-manual-input" value={typed} autoComplete="off" autoCapitalize="characters" spellcheck={false} maxLength={1100} onInput={(event) => setTyped(event.currentTarget.value)} />
-                    <Button kind="main" type="submit" testid="gate-manual-submit">Check</Button>
+            <div class="behind" inert={scans.shown !== null}>
+                <div class="row between">
+                    <Heading over={device.event.name}>{device.gate}</Heading>
+                    <p class="soft" data-testid="gate-device">{device.name}{admitted > 0 && ` · ${admitted} just admitted`}</p>
                 </div>
-            </form>
-            {scans.recent.length > 0 && (
-                <section aria-labelledby="recent" class="stack"><h2 id="recent">Just now</h2>
-                    <ul class="lines recent" data-testid="gate-recent">{scans.recent.map((item, i) => (
-                        <li key={`${item.at} ${i}`}><span class={`badge ${item.look === 'admitted' ? 'badge-good' : item.look === 'rejected' ? 'badge-bad' : 'badge-warn'}`}>{item.look === 'admitted' ? '✓' : item.look === 'rejected' ? '✕' : '?'}<span class="visually-hidden"> {item.look}</span></span> <span class="recent-words">{item.words}</span> <span class="soft num">{clockSeconds(item.at, device.event.time_zone)}</span></li>
-                    ))}</ul>
-                </section>
-            )}
-            <details class="about-device"><summary>This device</summary>
-                <dl class="facts"><dt>Number</dt><dd>{device.id}</dd><dt>Enrolled</dt><dd>{device.enrolledAt}</dd></dl>
-                <Button kind="danger" onClick={onForget} disabled={scans.waiting > 0} testid="gate-forget">Forget the enrolment</Button>
-            </details>
+                {scans.waiting > 0 && <Notice kind="warn" testid="gate-waiting"><p>{scans.waiting === 1 ? 'One scan waits' : `${scans.waiting} scans wait`} for an answer; this page keeps asking.</p></Notice>}
+                <CameraBox onCode={seen} />
+                <form class="manual" onSubmit={submit}>
+                    <label for="manual">Code, typed or from a hand scanner</label>
+                    <div class="manual-in">
+                        <input id="manual" data-testid="gate-manual-input" value={typed} autoComplete="off" autoCapitalize="characters" spellcheck={false} maxLength={1100} onInput={(event) => setTyped(event.currentTarget.value)} />
+                        <Button kind="main" type="submit" testid="gate-manual-submit">Check</Button>
+                    </div>
+                </form>
+                {scans.recent.length > 0 && (
+                    <section aria-labelledby="recent" class="stack"><h2 id="recent">Just now</h2>
+                        <ul class="lines recent" data-testid="gate-recent">{scans.recent.map((item, i) => (
+                            <li key={`${item.at} ${i}`}><span class={`badge ${item.look === 'admitted' ? 'badge-good' : item.look === 'rejected' ? 'badge-bad' : 'badge-warn'}`}>{item.look === 'admitted' ? '✓' : item.look === 'rejected' ? '✕' : '?'}<span class="visually-hidden"> {item.look}</span></span> <span class="recent-words">{item.words}</span> <span class="soft num">{clockSeconds(item.at, device.event.time_zone)}</span></li>
+                        ))}</ul>
+                    </section>
+                )}
+                <details class="about-device"><summary>This device</summary>
+                    <dl class="facts"><dt>Number</dt><dd>{device.id}</dd><dt>Enrolled</dt><dd>{device.enrolledAt}</dd></dl>
+                    <Button kind="danger" onClick={onForget} disabled={scans.waiting > 0} testid="gate-forget">Forget the enrolment</Button>
+                </details>
+            </div>
             {scans.shown && <Verdict shown={scans.shown} zone={device.event.time_zone} onNext={next} onAgain={scans.again} />}
         </>
     );

@@ -35,6 +35,12 @@ const words: Record<string, string> = {
     hold_expired: 'The time to hold these seats is over, and they are free for others again. You can choose anew.',
     sign_in_failed: 'That e-mail address and password do not go together.',
     code_refused: 'That code was not accepted. Each code works once and for about thirty seconds: wait for the next one.',
+    no_session: 'Please sign in first.',
+    link_used: 'This link was used already, or its time is over. Ask for a new one.',
+    queue_full: 'The box office is very busy. Please try again in a moment.',
+    rate_limited: 'That was a little too often. Please wait a moment.',
+    hold_ended: 'These seats are not held for you any more.',
+    bad_device_signature: 'The server does not accept the key of this scanner.',
     account_exists: 'There is an account with this e-mail address already. Sign in instead.',
     cross_origin: 'The request came from another site and was refused.',
 };

@@ -6,7 +6,7 @@
 // registering. Passwords and codes may be pasted and filled in by a manager (WCAG 3.3.8).
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { post } from './api';
+import { get, post } from './api';
 import { setMe } from './session';
 import type { Me, TotpSecret } from './types';
 import { Button, CopyButton, ErrorSummary, Field, fieldError, Heading, Pending, SvgImage, useSubmit } from './ui';
@@ -92,7 +92,7 @@ function PasswordForm({ start, token, onMe, other }: PasswordProps): JSX.Element
                     hint={fresh && start === 'register' ? 'Your tickets are announced there.' : undefined} error={fieldError(submit.error, 'mail')} />
                 <Field label="Password" name="password" type={shown ? 'text' : 'password'} value={password} onValue={setPassword} required
                     autoComplete={fresh ? 'new-password' : 'current-password'} error={fieldError(submit.error, 'password')}
-                    hint={fresh ? 'Long is what counts: a few words you remember, or one from your password manager.' : undefined} />
+                    hint={fresh ? `At least ${start === 'owner' ? 15 : 8} characters. Long is what counts: a few words you remember, or one from your password manager.` : undefined} />
                 <label class="check"><input type="checkbox" checked={shown} onChange={(event) => setShown(event.currentTarget.checked)} /> Show the password</label>
                 <Button kind="main" type="submit" busy={submit.busy} testid="password-submit" wide>{fresh ? 'Continue' : 'Sign in'}</Button>
             </form>
@@ -113,6 +113,11 @@ export function SignIn({ start, token = '', other, onDone }:
         if (me.level >= 2) done(me);
         else setStep(me.totp ? 'code' : 'enrol');
     };
+    // A sign-in that was left after the password (a reload, another tab for the authenticator) goes on where it stopped.
+    useEffect(() => {
+        if (start === 'owner') return;
+        get<Me>('/api/v1/account').then((me) => me.level < 2 && onMe(me), () => undefined);
+    }, []);
     return (
         <section class="narrow card" data-testid={`auth-${step}`}>
             {step === 'password' && <PasswordForm start={start} token={token} onMe={onMe} {...(other ? { other } : {})} />}

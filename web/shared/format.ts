@@ -74,8 +74,9 @@ export const longDate = (at: string, zone: string): string =>
 export const clock = (at: string, zone: string): string => formatAt(at, zone, { timeStyle: 'short' });
 export const dateAndTime = (at: string, zone: string): string =>
     formatAt(at, zone, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: 'numeric', minute: '2-digit' });
+export const dateAndSeconds = (at: string, zone: string): string => formatAt(at, zone, { dateStyle: 'medium', timeStyle: 'medium' });
 export const clockSeconds = (at: string, zone: string): string =>
-    formatAt(at, zone, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+    formatAt(at, zone, { timeStyle: 'medium' });
 
 /** Parts for the date block of a card. */
 export function datePieces(at: string, zone: string): { day: string; month: string; weekday: string; year: string } {

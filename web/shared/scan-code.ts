@@ -5,10 +5,12 @@
 // A code is "GH1:" and base45, whose alphabet has the space: a code may end in one, so blanks are not simply trimmed.
 // Base45 never has a length of 3n + 1; a blank that makes it so came from a hurried finger or a copied line.
 
-export const CODE_MAX = 1024;
+/** The server takes 1024 bytes; a code of ours has at most 350. */
+export const CODE_MAX = 1000;
 
 export function normaliseCode(typed: string): string {
-    let code = typed.replace(/[\r\n\t]/g, '').replace(/^ +/, '');
+    // Control characters have no place in a code, and none in the line that is signed.
+    let code = typed.replace(/[\u0000-\u001f\u007f]/g, '').replace(/^ +/, '');
     if (/^ghT?1:/i.test(code)) {
         code = code.toUpperCase();
         const body = code.length - code.indexOf(':') - 1;
@@ -16,5 +18,12 @@ export function normaliseCode(typed: string): string {
     } else {
         code = code.trimEnd();
     }
-    return code.slice(0, CODE_MAX);
+    return clip(code);
+}
+
+/** At most CODE_MAX bytes of UTF-8, cut between characters, and well formed: it is signed as it is sent. */
+function clip(code: string): string {
+    const out = new Uint8Array(CODE_MAX);
+    const { written } = new TextEncoder().encodeInto(code, out);
+    return new TextDecoder().decode(out.subarray(0, written));
 }

@@ -80,5 +80,7 @@ test('typed codes keep the blanks that belong to them', () => {
     assert.equal(normaliseCode('GH1:AB12C \r\n'), 'GH1:AB12C ', 'six characters: the blank is part of it');
     assert.equal(normaliseCode('GH1:AB12CD '), 'GH1:AB12CD', 'seven cannot be');
     assert.equal(normaliseCode(' https://example.org \n'), 'https://example.org');
-    assert.equal(normaliseCode('x'.repeat(5000)).length, 1024);
+    assert.equal(normaliseCode('x'.repeat(5000)).length, 1000);
+    assert.equal(normaliseCode('€'.repeat(5000)).length, 333, 'bytes, not characters');
+    assert.equal(normaliseCode('a\u0000b\u001bc\ud800'), 'abc\ufffd');
 });

@@ -104,6 +104,8 @@ export interface Order {
     event: string;
     event_name: string;
     status: OrderStatus;
+    /** Cancelled by its buyer; the provider has not confirmed yet. */
+    cancelling?: boolean;
     version: number;
     places: HeldPlace[];
     total: Money;
@@ -112,7 +114,6 @@ export interface Order {
     checkout_url: string | null;
     tickets: string[];
     refunds: { id: string; amount: Money; state: string; reason: string }[];
-    buyer?: { name: string; mail: string } | null;
 }
 
 export interface Ticket {
@@ -146,10 +147,17 @@ export interface Scan {
 export interface Alert {
     id: string;
     kind: string;
-    severity: string;
+    /** Greater is worse. */
+    severity: number | string;
     event: string | null;
     subject: string | null;
     facts: Record<string, unknown> | null;
     state: string;
     at: string;
+}
+
+/** An order as the box office sees it; the buyer of an erased account is null. */
+export interface StaffOrder {
+    order: Order;
+    buyer: { name: string; mail: string } | null;
 }

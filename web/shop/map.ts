@@ -285,6 +285,7 @@ export class SeatMap {
             this.hooks.onSeat(seat);
             return;
         }
+        if (this.choosable) return;
         const section = seat >= 0 ? (this.store.geometry.byZone.get(this.store.zoneOf(seat)) ?? null) : this.sectionAt(px, py);
         if (section) {
             this.hooks.onZone(section.zone);

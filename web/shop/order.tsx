@@ -117,6 +117,7 @@ function Outcome({ order, onOrder }: { order: Order; onOrder: (order: Order) => 
     const cancel = useSubmit(async (key) => onOrder(await post<Order>(`/api/v1/orders/${order.id}/cancel`, undefined, { idempotencyKey: key })));
     switch (order.status) {
         case 'awaiting_payment':
+            if (order.cancelling) return <Notice kind="info" testid="order-cancelling"><p><strong><span class="spinner" aria-hidden="true" /> The order is being cancelled.</strong></p><p>The seats become free when the payment provider has confirmed that nothing can be paid any more. This page changes by itself.</p></Notice>;
             return (
                 <>
                     <Notice kind="info" testid="order-waiting">

@@ -15,8 +15,7 @@ interface OwnSession {
     id: string;
     level?: number;
     created_at?: string;
-    last_seen_at?: string;
-    user_agent?: string | null;
+    seen_at?: string;
     current?: boolean;
 }
 
@@ -25,15 +24,14 @@ function SessionLine({ session, mine, onEnded }: { session: OwnSession; mine: bo
         await del(`/api/v1/account/sessions/${session.id}`, { idempotencyKey: key });
         onEnded();
     });
-    const at = session.last_seen_at ?? session.created_at;
     return (
         <li>
             <div>
-                <strong>{mine ? 'This device' : session.user_agent || 'Another device'}</strong>
-                {at && <p class="soft">Since {dateAndTime(session.created_at ?? at, hereZone())}</p>}
+                <strong>{mine ? 'This device' : 'Another device'}</strong>
+                {session.created_at && <p class="soft">Since {dateAndTime(session.created_at, hereZone())}{session.seen_at && `, last seen ${dateAndTime(session.seen_at, hereZone())}`}</p>}
                 <ErrorSummary error={end.error} />
             </div>
-            {!mine && <Button kind="danger" busy={end.busy} onClick={end.run}>End it</Button>}
+            {!mine && <Button kind="danger" busy={end.busy} onClick={end.run} testid="end-session">End it</Button>}
         </li>
     );
 }
@@ -87,7 +85,7 @@ interface DemoMail {
 
 /** Text of a mail with its addresses of this site made into links. */
 function MailText({ text }: { text: string }): JSX.Element {
-    const parts = text.split(/(https?:\/\/\S+)/);
+    const parts = text.trim().split(/(https?:\/\/\S+)/);
     return <p class="pre wrap-any">{parts.map((part, i) => (i % 2 === 1 && part.startsWith(`${location.origin}/`) ? <a key={i} href={part}>{part}</a> : part))}</p>;
 }
 

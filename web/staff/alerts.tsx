@@ -3,7 +3,7 @@
 // alerts - what somebody must look at, live, newest first, each with its facts and who has taken it on.
 import type { JSX } from 'preact';
 import { post } from '../shared/api';
-import { clockSeconds, dateAndTime, hereZone } from '../shared/format';
+import { dateAndSeconds, hereZone } from '../shared/format';
 import { useTitle } from '../shared/router';
 import type { Alert } from '../shared/types';
 import { Button, ErrorSummary, Heading, Pending, useSubmit } from '../shared/ui';
@@ -17,11 +17,14 @@ export const readable = (word: string): string => {
 /** Any value of a fact as text; it is shown as text only. */
 export function factText(value: unknown): string {
     if (value === null || value === undefined) return '–';
-    if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return `${dateAndTime(value, hereZone())} (${clockSeconds(value, hereZone())})`;
+    if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return dateAndSeconds(value, hereZone());
     return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
 }
 
-const severe: Record<string, string> = { critical: 'badge-bad', high: 'badge-bad', medium: 'badge-warn', low: 'badge-plain', info: 'badge-plain' };
+function severity(value: number | string): [look: string, words: string] {
+    if (typeof value === 'string') return ['badge-warn', readable(value)];
+    return value >= 3 ? ['badge-bad', 'High'] : value === 2 ? ['badge-warn', 'Medium'] : ['badge-plain', 'Low'];
+}
 
 function AlertCard({ alert }: { alert: Alert }): JSX.Element {
     const desk = useDesk();
@@ -30,14 +33,15 @@ function AlertCard({ alert }: { alert: Alert }): JSX.Element {
         desk.setAlert({ ...alert, state: 'acknowledged', ...answer });
     });
     const open = alert.state === 'open';
+    const [look, severe] = severity(alert.severity);
     const facts = Object.entries(alert.facts ?? {});
     return (
         <li class={open ? 'card alert alert-open' : 'card alert'} data-testid="alert" data-kind={alert.kind} data-state={alert.state}>
             <div class="row between">
                 <h2>{readable(alert.kind)}</h2>
-                <span class={`badge ${severe[alert.severity] ?? 'badge-warn'}`}>{readable(alert.severity)}</span>
+                <span class={`badge ${look}`}>{severe}</span>
             </div>
-            <p class="soft"><time dateTime={alert.at}>{dateAndTime(alert.at, hereZone())}, {clockSeconds(alert.at, hereZone())}</time></p>
+            <p class="soft"><time dateTime={alert.at}>{dateAndSeconds(alert.at, hereZone())}</time></p>
             <dl class="facts">
                 {facts.map(([name, value]) => <div key={name} class="fact"><dt>{readable(name)}</dt><dd>{factText(value)}</dd></div>)}
                 {alert.subject && <div class="fact"><dt>Subject</dt><dd>{alert.subject}</dd></div>}

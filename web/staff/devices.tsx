@@ -22,11 +22,8 @@ interface Device {
     id: string;
     name: string;
     gate: string;
-    state?: string;
-    status?: string;
-    enrolled_at?: string;
-    created_at?: string;
-    revoked_at?: string | null;
+    status: string;
+    enrolled_at: string;
 }
 
 function NewDevice({ event, onMade }: { event: string; onMade: () => void }): JSX.Element {
@@ -65,16 +62,14 @@ function NewDevice({ event, onMade }: { event: string; onMade: () => void }): JS
 
 function DeviceLine({ device, onGone }: { device: Device; onGone: () => void }): JSX.Element {
     const desk = useDesk();
-    const state = device.state ?? device.status ?? (device.revoked_at ? 'revoked' : 'active');
-    const at = device.enrolled_at ?? device.created_at;
     const revoke = useSubmit(async (key) => {
         await del(`/api/v1/devices/${device.id}`, { idempotencyKey: key });
         onGone();
     });
     return (
         <li data-testid="device">
-            <div><strong>{device.name}</strong> <span class={`badge ${state === 'active' ? 'badge-good' : 'badge-plain'}`}>{state}</span><p class="soft">{device.gate}{at && ` · since ${dateAndTime(at, hereZone())}`}</p><ErrorSummary error={revoke.error} /></div>
-            {desk.can('organiser') && state !== 'revoked' && <Button kind="danger" busy={revoke.busy} onClick={revoke.run} aria-label={`Withdraw ${device.name}`}>Withdraw</Button>}
+            <div><strong>{device.name}</strong> <span class={`badge ${device.status === 'active' ? 'badge-good' : 'badge-plain'}`}>{device.status}</span><p class="soft">{device.gate} · since {dateAndTime(device.enrolled_at, hereZone())}</p><ErrorSummary error={revoke.error} /></div>
+            {desk.can('organiser') && device.status !== 'revoked' && <Button kind="danger" busy={revoke.busy} onClick={revoke.run} testid="device-revoke">Withdraw<span class="visually-hidden"> {device.name}</span></Button>}
         </li>
     );
 }

@@ -48,7 +48,7 @@ const rooms: { path: string; name: string; roles: string[] }[] = [
     { path: 'devices', name: 'Scanners', roles: ['organiser', 'gate'] },
     { path: 'scans', name: 'Scans', roles: ['organiser', 'gate', 'auditor'] },
     { path: 'people', name: 'People', roles: ['organiser'] },
-    { path: 'access', name: 'Access records', roles: ['organiser', 'auditor'] },
+    { path: 'access', name: 'Records', roles: ['organiser', 'auditor'] },
 ];
 
 function Nav({ desk, path }: { desk: Desk; path: string }): JSX.Element {

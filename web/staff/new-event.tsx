@@ -31,7 +31,7 @@ interface PlanInfo {
     venue: string;
     name: string;
     places: number;
-    repairs?: unknown[];
+    repairs?: { kind: string; pointer: string; was: string; now: string }[];
     categories?: PlanCategory[];
 }
 
@@ -85,9 +85,9 @@ interface AreaDraft {
 type Kind = 'stadium' | 'file' | 'areas';
 const colors = ['#b5330f', '#1d4e89', '#0f766e', '#6d28d9', '#a16207', '#9d174d'];
 
-/** A category a name: areas of the same name share one. */
-const areaBody = (areas: AreaDraft[]): { name: string; slots: number; category: string; color: string }[] =>
-    areas.map((area) => ({ name: area.name.trim(), slots: Number(area.slots) || 0, category: area.name.trim(), color: area.color }));
+/** Each area is a category of its own, numbered in order: it has its own price. */
+const areaBody = (areas: AreaDraft[]): { name: string; slots: number; category: number; color: string }[] =>
+    areas.map((area, category) => ({ name: area.name.trim(), slots: Number(area.slots) || 0, category, color: area.color }));
 
 function AreaFields({ areas, onAreas }: { areas: AreaDraft[]; onAreas: (areas: AreaDraft[]) => void }): JSX.Element {
     const change = (i: number, part: Partial<AreaDraft>): void => onAreas(areas.map((area, k) => (k === i ? { ...area, ...part } : area)));
@@ -184,9 +184,21 @@ async function planCategories(plan: PlanInfo, signal: AbortSignal): Promise<Plan
     return (source.categories ?? []).map((c, category) => ({ category, name: c.name, color: c.color }));
 }
 
-const times: [key: string, label: string, need: boolean][] = [
-    ['starts_at', 'Starts', true], ['ends_at', 'Ends', true], ['doors_at', 'Doors open', false], ['sale_from', 'Sale from', false], ['sale_until', 'Sale until', false],
+const times: [key: string, label: string][] = [
+    ['starts_at', 'Starts'], ['ends_at', 'Ends'], ['doors_at', 'Doors open'], ['sale_from', 'Sale from'], ['sale_until', 'Sale until'],
 ];
+
+const shifted = (local: string, minutes: number): string => {
+    const at = Date.parse(`${local}:00Z`);
+    return Number.isNaN(at) ? '' : new Date(at + minutes * 60_000).toISOString().slice(0, 16);
+};
+
+/** The other times follow the start until somebody sets them. */
+function suggestedTime(key: string, starts: string): string {
+    if (key === 'sale_from') return shifted(new Date().toISOString().slice(0, 16), -new Date().getTimezoneOffset() - 5);
+    if (!starts) return '';
+    return shifted(starts, key === 'ends_at' ? 180 : key === 'doors_at' ? -90 : 0);
+}
 
 function EventStep({ desk, venue, plan }: { desk: Desk; venue: Venue; plan: PlanInfo }): JSX.Element {
     const [text, setText] = useState<Record<string, string>>({ name: '', description: '', currency: 'EUR', per_order_max: '8', entries_max: '1' });
@@ -194,6 +206,7 @@ function EventStep({ desk, venue, plan }: { desk: Desk; venue: Venue; plan: Plan
     const categories = useLoad(`categories ${plan.id}`, (signal) => planCategories(plan, signal));
     const set = (key: string) => (value: string) => setText((old) => ({ ...old, [key]: value }));
     const of = (key: string): string => text[key] ?? '';
+    const timeOf = (key: string): string => of(key) || suggestedTime(key, of('starts_at'));
     const currency = of('currency').toUpperCase();
     const ready = (categories.data ?? []).map((c) => {
         const given = prices[c.category] ?? { price: '', fee: '0' };
@@ -201,7 +214,7 @@ function EventStep({ desk, venue, plan }: { desk: Desk; venue: Venue; plan: Plan
     });
     const complete = ready.length > 0 && ready.every((c) => c.price_minor !== null && c.fee_minor !== null) && Boolean(of('name').trim() && of('starts_at'));
     const submit = useSubmit(async (key, id) => {
-        const when = Object.fromEntries(times.map(([name]) => [name, of(name) ? zonedToUtc(of(name), venue.time_zone) : null]));
+        const when = Object.fromEntries(times.map(([name]) => [name, zonedToUtc(timeOf(name), venue.time_zone)]));
         const event = await post<EventInfo>(under(desk, 'events'), {
             id: id('evt'), venue: venue.id, plan: plan.id, name: of('name').trim(), description: of('description').trim(), currency, ...when,
             per_order_max: Number(of('per_order_max')), entries_max: Number(of('entries_max')),
@@ -214,13 +227,13 @@ function EventStep({ desk, venue, plan }: { desk: Desk; venue: Venue; plan: Plan
     return (
         <form class="card" noValidate aria-labelledby="step-event" onSubmit={(e) => { e.preventDefault(); submit.run(); }}>
             <h2 id="step-event">3. What, when, how much?</h2>
-            {(plan.repairs?.length ?? 0) > 0 && <Notice kind="warn" testid="plan-repairs"><p><strong>The plan file had faults that were repaired:</strong></p><ul>{plan.repairs?.slice(0, 20).map((r, i) => <li key={i}>{typeof r === 'string' ? r : JSON.stringify(r)}</li>)}</ul></Notice>}
+            {(plan.repairs?.length ?? 0) > 0 && <Notice kind="warn" testid="plan-repairs"><p><strong>The plan file had faults that were repaired:</strong></p><ul>{plan.repairs?.slice(0, 20).map((r, i) => <li key={i}>{r.kind.replace(/_/g, ' ')}: “{r.was}” is now “{r.now}” <span class="soft">({r.pointer})</span></li>)}</ul></Notice>}
             <ErrorSummary error={submit.error} fields={{ name: 'Name', description: 'Description', currency: 'Currency', categories: 'Prices', ...Object.fromEntries(times.map(([k, l]) => [k, l])) }} />
             <Field label="Name" name="name" testid="event-name" value={of('name')} onValue={set('name')} required error={fieldError(submit.error, 'name')} />
             <div class="field"><label for="f-description">Description</label><textarea id="f-description" value={of('description')} data-testid="event-description" onInput={(e) => set('description')(e.currentTarget.value)} /></div>
             <p class="hint">Times are those of the venue: {venue.time_zone}.</p>
-            <div class="cols">{times.map(([key, label, need]) => (
-                <Field key={key} label={need ? label : `${label} (optional)`} name={key} type="datetime-local" value={of(key)} onValue={set(key)} required={need} error={fieldError(submit.error, key)} />
+            <div class="cols">{times.map(([key, label]) => (
+                <Field key={key} label={label} name={key} type="datetime-local" value={timeOf(key)} onValue={set(key)} required error={fieldError(submit.error, key)} />
             ))}</div>
             <div class="cols">
                 <Field label="Currency" name="currency" value={of('currency')} onValue={set('currency')} maxLength={3} error={fieldError(submit.error, 'currency')} />

@@ -16,10 +16,9 @@ interface GrantLine {
     id: string;
     role: string;
     event: string | null;
-    expires_at?: string | null;
-    name?: string;
-    mail?: string;
-    account?: { name?: string; mail?: string } | string;
+    created_at: string;
+    expires_at: string | null;
+    account: { id: string; name: string; mail: string };
 }
 
 const roles: [string, string][] = [
@@ -61,16 +60,15 @@ function NewGrant({ onMade }: { onMade: () => void }): JSX.Element {
 }
 
 function Line({ grant, onGone }: { grant: GrantLine; onGone: () => void }): JSX.Element {
-    const who = typeof grant.account === 'object' ? grant.account : { name: grant.name, mail: grant.mail };
-    const name = who.name || who.mail || (typeof grant.account === 'string' ? grant.account : grant.id);
+    const { name, mail } = grant.account;
     const take = useSubmit(async (key) => {
         await del(`/api/v1/grants/${grant.id}`, { idempotencyKey: key });
         onGone();
     });
     return (
         <li data-testid="grant">
-            <div><strong>{name}</strong> <span class="badge">{readable(grant.role)}</span><p class="soft">{who.mail}{grant.event ? ' · one event' : ''}{grant.expires_at ? ` · until ${dateAndTime(grant.expires_at, hereZone())}` : ''}</p><ErrorSummary error={take.error} /></div>
-            <Button kind="danger" busy={take.busy} onClick={take.run} aria-label={`Take the role ${readable(grant.role)} from ${name}`}>Take back</Button>
+            <div><strong>{name}</strong> <span class="badge">{readable(grant.role)}</span><p class="soft">{mail}{grant.event ? ' · one event' : ''}{grant.expires_at ? ` · until ${dateAndTime(grant.expires_at, hereZone())}` : ''}</p><ErrorSummary error={take.error} /></div>
+            <Button kind="danger" busy={take.busy} onClick={take.run} testid="grant-revoke">Take back<span class="visually-hidden"> the role {readable(grant.role)} from {name}</span></Button>
         </li>
     );
 }
