@@ -72,11 +72,11 @@ static bool color_hex(struct span t, struct plan_color *ret_color)
             return false;
         v[i] = (uint8_t)d;
     }
-    *ret_color = t.len == 4 ? (struct plan_color){(uint8_t)(v[1] * 17), (uint8_t)(v[2] * 17),
-                                                  (uint8_t)(v[3] * 17)}
-                            : (struct plan_color){(uint8_t)(v[1] << 4 | v[2]),
-                                                  (uint8_t)(v[3] << 4 | v[4]),
-                                                  (uint8_t)(v[5] << 4 | v[6])};
+    *ret_color =
+        t.len == 4
+            ? (struct plan_color){(uint8_t)(v[1] * 17), (uint8_t)(v[2] * 17), (uint8_t)(v[3] * 17)}
+            : (struct plan_color){(uint8_t)(v[1] << 4 | v[2]), (uint8_t)(v[3] << 4 | v[4]),
+                                  (uint8_t)(v[5] << 4 | v[6])};
     return true;
 }
 
@@ -86,12 +86,12 @@ enum err plan_color_parse(struct span text, const char *pointer, struct plan_col
         const char *name;
         struct plan_color color;
     } names[] = {
-        {"black", {0, 0, 0}},        {"silver", {192, 192, 192}}, {"gray", {128, 128, 128}},
-        {"grey", {128, 128, 128}},   {"white", {255, 255, 255}},  {"maroon", {128, 0, 0}},
-        {"red", {255, 0, 0}},        {"purple", {128, 0, 128}},   {"fuchsia", {255, 0, 255}},
-        {"green", {0, 128, 0}},      {"lime", {0, 255, 0}},       {"olive", {128, 128, 0}},
-        {"yellow", {255, 255, 0}},   {"navy", {0, 0, 128}},       {"blue", {0, 0, 255}},
-        {"teal", {0, 128, 128}},     {"aqua", {0, 255, 255}},
+        {"black", {0, 0, 0}},      {"silver", {192, 192, 192}}, {"gray", {128, 128, 128}},
+        {"grey", {128, 128, 128}}, {"white", {255, 255, 255}},  {"maroon", {128, 0, 0}},
+        {"red", {255, 0, 0}},      {"purple", {128, 0, 128}},   {"fuchsia", {255, 0, 255}},
+        {"green", {0, 128, 0}},    {"lime", {0, 255, 0}},       {"olive", {128, 128, 0}},
+        {"yellow", {255, 255, 0}}, {"navy", {0, 0, 128}},       {"blue", {0, 0, 255}},
+        {"teal", {0, 128, 128}},   {"aqua", {0, 255, 255}},
     };
 
     if (color_hex(text, ret_color))

@@ -16,14 +16,14 @@ enum {
     SECTORS_MAX = 96,
     SEATS_MIN = 100,
     ROWS_MAX = 600,
-    SAMPLES = 2048,   /* of an ellipse's length */
-    SEAT_STEP = 96,   /* quarter units from seat to seat, about half a metre */
+    SAMPLES = 2048, /* of an ellipse's length */
+    SEAT_STEP = 96, /* quarter units from seat to seat, about half a metre */
     ROW_STEP = 112,
     AISLE = 160,
     TIER_GAP = 300,
     ARC_SEATS_MIN = 5,
-    PITCH_X = 10000,  /* half of the inner ellipse's axes for 80,000 seats */
-    PITCH_Y = 7000,
+    PITCH_X = 14800, /* the inner ellipse's half axes for 80,000 seats */
+    PITCH_Y = 10400,
     STANDARD_SEATS = 80000,
 };
 
@@ -191,8 +191,7 @@ static enum err make_tier(struct plan *p, const struct bowl *w, struct track *tr
         TRY(plan_text(p, span_text(text), &p->zones[zone].name));
         p->zones[zone].zone_id = p->zones[zone].name;
         for (uint32_t r = 0; r < w->tier_rows[tier]; r++) {
-            uint32_t count =
-                seats_of_sector(w->row_seats[first_row + r], s->sectors, sector);
+            uint32_t count = seats_of_sector(w->row_seats[first_row + r], s->sectors, sector);
             if (count > 0)
                 TRY(make_row(p, &tracks[r], s, zone, tier, sector, r, count));
         }

@@ -350,9 +350,10 @@ static enum err read_seat(struct import *m, struct json_object *o, struct plan_p
     TRY(find_category(m, o, category, &s->category));
     json_pointer(o, "start_direction", pointer);
     s->radius = (uint16_t)radius;
-    s->start = span_eq_text(start, "<") ? 1 : span_eq_text(start, ">") ? 2
-               : span_eq_text(start, "<>")                             ? 3
-                                                                       : 0;
+    s->start = span_eq_text(start, "<")    ? 1
+               : span_eq_text(start, ">")  ? 2
+               : span_eq_text(start, "<>") ? 3
+                                           : 0;
     ENSURE_AT(s->start != 0 || start.len == 0, pointer, ERR_INVALID, "out_of_range",
               "A start direction is one of <, >, <>.");
     return OK;

@@ -15,7 +15,8 @@ enum {
     NUMBER_MAX = 1 << 24,
 };
 
-#define BAD(condition) ENSURE(condition, ERR_INVALID, "bad_plan", "The packed plan is not well-formed.")
+#define BAD(condition)                                                                             \
+    ENSURE(condition, ERR_INVALID, "bad_plan", "The packed plan is not well-formed.")
 
 struct unpacker {
     struct packed *p;
@@ -443,6 +444,8 @@ static size_t put_cut(char *out, size_t at, const char *text, size_t max)
     if (len > max) {
         len = max;
         while (len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80)
+            len--;
+        while (len > 0 && text[len - 1] == ' ')
             len--;
     }
     memcpy(out + at, text, len);

@@ -369,8 +369,7 @@ static int64_t rule_at(const struct zone_rule *r, int64_t year)
     }
     first = days_of(year, r->month, 1);
     days = first + (r->day - weekday_of(first) + 7) % 7 + (int64_t)(r->week - 1) * 7;
-    int64_t next =
-        r->month == 12 ? days_of(year + 1, 1, 1) : days_of(year, r->month + 1, 1);
+    int64_t next = r->month == 12 ? days_of(year + 1, 1, 1) : days_of(year, r->month + 1, 1);
     while (days >= next)
         days -= 7;
     return days * DAY_S + r->time_s;

@@ -155,7 +155,7 @@ static const struct shape categories = {sizeof(struct category_row), read_catego
 static enum err one(struct store_tx *tx, enum store_sql sql, struct store_value key,
                     const struct shape *shape, struct arena *a, void *out)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, sql, &key, 1, &rows));
     if (!store_next(&rows)) {
@@ -172,7 +172,7 @@ static enum err many(struct store_tx *tx, enum store_sql sql, const struct store
                      size_t arg_count, size_t max, const struct shape *shape, struct arena *a,
                      void *ret_rows, size_t *ret_count)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
     uint8_t *list = arena_array(a, max, shape->size);
     size_t count = 0;
 
@@ -196,7 +196,7 @@ static size_t page_limit(const struct store_page *page)
 static enum err blob(struct store_tx *tx, enum store_sql sql, int64_t key, const char *missing,
                      struct buf *out)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, sql, SQL_ARGS(sv_int(key)), &rows));
     if (!store_next(&rows)) {
@@ -232,7 +232,7 @@ enum err store_organiser_by_no(struct store_tx *tx, struct arena *a, int64_t no,
 
 enum err store_organiser_slug_taken(struct store_tx *tx, const char *slug, bool *ret_taken)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, SQL_organiser_by_slug, SQL_ARGS(sv_str(slug)), &rows));
     *ret_taken = store_next(&rows);
@@ -386,7 +386,7 @@ enum err store_event_list_public(struct store_tx *tx, struct arena *a, int64_t n
 enum err store_event_numbers_on_sale(struct store_tx *tx, int64_t *numbers, size_t max,
                                      size_t *ret_count)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
     size_t count = 0;
 
     TRY(store_query(tx, SQL_event_numbers_on_sale, SQL_ARGS(sv_int((int64_t)max)), &rows));

@@ -14,7 +14,7 @@ const char *hold_status_name(enum hold_status status)
 
 enum err store_hold_event(struct store_tx *tx, struct event_id id, struct hold_event_row *ret_event)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, SQL_hold_event, SQL_ARGS(sv_id(id)), &rows));
     if (!store_next(&rows)) {
@@ -63,7 +63,7 @@ static enum err read_hold(struct store_rows *rows, struct hold_row *h)
 enum err store_hold_by_id(struct store_tx *tx, struct hold_id id, struct hold_row *ret_hold,
                           bool *ret_found)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, SQL_hold_by_id, SQL_ARGS(sv_id(id)), &rows));
     bool found = store_next(&rows);
@@ -76,7 +76,7 @@ enum err store_hold_by_id(struct store_tx *tx, struct hold_id id, struct hold_ro
 
 enum err store_hold_currency(struct store_tx *tx, int64_t event_no, struct currency *ret_currency)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, SQL_hold_currency, SQL_ARGS(sv_int(event_no)), &rows));
     ENSURE(store_next(&rows), ERR_CORRUPT, "bad_row", "A hold's event is not there.");
@@ -133,7 +133,7 @@ enum err store_hold_count_live(struct store_tx *tx, int64_t account_no, int64_t 
 enum err store_hold_over(struct store_tx *tx, int64_t now_ms, struct hold_id *ids, size_t max,
                          size_t *ret_count)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
     size_t count = 0;
 
     TRY(store_query(tx, SQL_hold_over, SQL_ARGS(sv_int(now_ms), sv_int((int64_t)max)), &rows));
@@ -246,7 +246,7 @@ enum err store_place_each(struct store_tx *tx, int64_t event_no,
                                         int64_t until_ms),
                           void *context)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
     size_t count = 0;
 
     TRY(store_query(tx, SQL_place_each, SQL_ARGS(sv_int(event_no)), &rows));
@@ -261,7 +261,7 @@ enum err store_place_each(struct store_tx *tx, int64_t event_no,
 enum err store_place_state(struct store_tx *tx, int64_t event_no, uint32_t place,
                            enum place_state *ret_state, int64_t *ret_until_ms)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, SQL_place_state, SQL_ARGS(sv_int(event_no), sv_int(place)), &rows));
     if (!store_next(&rows)) {
@@ -276,7 +276,7 @@ enum err store_place_state(struct store_tx *tx, int64_t event_no, uint32_t place
 static enum err place_price(struct store_tx *tx, int64_t event_no, uint32_t place,
                             struct place_price *ret_price)
 {
-    AUTO(store_rows_done) struct store_rows rows;
+    AUTO(store_rows_done) struct store_rows rows = {0};
 
     TRY(store_query(tx, SQL_place_price, SQL_ARGS(sv_int(event_no), sv_int(place)), &rows));
     if (!store_next(&rows)) {
