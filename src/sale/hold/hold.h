@@ -28,7 +28,7 @@ enum {
     HOLD_LIVE_MAX = 5,
     HOLD_MS = 10 * 60 * 1000,
     HOLD_LATEST_MS = 30 * 60 * 1000,
-    HOLD_SWEEP_MAX = 500,
+    HOLD_SWEEP_MAX = 100,
 };
 
 enum hold_want {
