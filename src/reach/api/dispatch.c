@@ -303,6 +303,8 @@ static bool rate_allows(struct call *c)
     char text[HTTP_ADDRESS_TEXT_MAX];
     struct span key;
 
+    if (c->api->config.rates_off)
+        return true;
     put_u64be(account + 1, (uint64_t)c->session.account_no);
     if (c->signed_in) {
         key = SPAN_ARRAY(account);

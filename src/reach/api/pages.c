@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "reach/api/call.h"
-#include "trust/ledger/read.h"
+#include "trust/ledger/http_files.h"
 
 /* Applications with client-side routes: a path below the prefix that is no file is answered with the application's page. */
 static const struct {
@@ -46,9 +46,9 @@ static bool names_file(struct span path)
 static void reply_log(struct api *api, struct http_exchange *x)
 {
     AUTO(buf_done) struct buf content = {0};
-    struct ledger_file file;
     struct span name = span_sub(x->request.path, strlen("/log/"), x->request.path.len);
-    char path[128];
+    const char *type;
+    bool immutable;
 
     http_header_text(x, "Access-Control-Allow-Origin", "*");
     if (span_eq_text(name, "vkey")) {
@@ -59,14 +59,12 @@ static void reply_log(struct api *api, struct http_exchange *x)
         return;
     }
     buf_init(&content, 17 << 20);
-    if (span_to_text(name, path, sizeof path) != OK ||
-        ledger_read_file(api->config.log_disk, path, &content, &file) != OK) {
+    if (ledger_http_get(api->config.log_disk, name, &content, &type, &immutable) != OK) {
         not_found(x);
         return;
     }
-    http_header_text(x, "Cache-Control",
-                     file.immutable ? "public, max-age=604800, immutable" : "public, max-age=1");
-    http_reply_buf(x, 200, file.content_type, &content);
+    http_header_text(x, "Cache-Control", immutable ? "public, max-age=604800, immutable" : "public, max-age=1");
+    http_reply_buf(x, 200, type, &content);
 }
 
 static void reply_application(struct api *api, struct http_exchange *x, struct span path)

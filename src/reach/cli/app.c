@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reach/cli/app.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "door/admission/admission.h"
+#include "ground/crypto/tls.h"
+#include "ground/crypto/x509.h"
+#include "ground/proc/spawn.h"
+#include "reach/cli/test_clock.h"
+#include "reach/cli/tls_files.h"
+#include "reach/courier/courier.h"
+#include "reach/http/http.h"
+#include "reach/settlement/settlement.h"
+#include "store/sqlite/sqlite.h"
+#include "trust/ledger/sequencer.h"
+
+enum {
+    SIGNER_TIMEOUT_MS = 10000,
+    STOP_GRACE_MS = 3000,
+    SEQUENCE_EVERY_MS = 100,
+    ORIGIN_MAX = 300,
+    MAPS_AT_START_MAX = 1024,
+    OWNER_LINK_MS = 24 * 60 * 60 * 1000,
+    PAGES_DIR_MAX = INSTALL_PATH_MAX
+};
+
+struct app {
+    struct install *install;
+    char mail_dir[INSTALL_PATH_MAX];
+    struct test_clock *test_clock;
+    const struct clock *clock;
+
+    struct proc_child signer_child, courier_child;
+    struct signer_client signer;
+    bool signer_open;
+    struct courier_client *courier;
+
+    struct disk log_disk, state_disk;
+    struct keyring *keyring;
+    struct ledger *ledger;
+    struct store *store;
+    struct seat_maps *maps;
+    struct writer *writer;
+    struct vkey vkey;
+    char vkey_text[VKEY_TEXT_MAX + 2];
+    struct sequencer *sequencer;
+    struct sequencer_thread *sequencer_thread;
+    struct admission_keys *admission_keys;
+    struct settlement *settlement;
+    struct buf webhook_secret, ca_pem;
+    struct tls_context *tls;
+    struct api *api;
+    struct http_server *server;
+
+    char origin[ORIGIN_MAX], http_origin[ORIGIN_MAX], tls_origin[ORIGIN_MAX],
+        pages_dir[PAGES_DIR_MAX];
+    char http_host[64], tls_host[64], proxies[SETTING_MAX];
+    uint16_t http_port, tls_port;
+    char owner_link[ORIGIN_MAX + 64];
+    bool listening; /* atomic: api, sequencer and settlement may be told what was committed */
+    bool failed;    /* atomic */
+};
+
+/* --- what the writer tells ----------------------------------------------------------------------------------------------- */
+
+static void on_released(void *context, const struct store_note *notes, size_t count)
+{
+    struct app *app = context;
+    seat_maps_released(app->maps, notes, count);
+}
+
+static void on_committed(void *context, const struct store_note *notes, size_t count)
+{
+    struct app *app = context;
+    bool entries = false;
+
+    seat_maps_committed(app->maps, notes, count);
+    if (!__atomic_load_n(&app->listening, __ATOMIC_ACQUIRE))
+        return;
+    for (size_t i = 0; i < count && !entries; i++)
+        entries = notes[i].kind == NOTE_ENTRY;
+    if (entries)
+        sequencer_wake(app->sequencer_thread);
+    api_committed(app->api, notes, count);
+}
+
+static void on_lost(void *context)
+{
+    struct app *app = context;
+    seat_maps_lost(app->maps);
+}
+
+static void fail(struct app *app, const char *what)
+{
+    log_error("%s: the server ends", what);
+    __atomic_store_n(&app->failed, true, __ATOMIC_RELEASE);
+}
+
+static void on_courier_gone(void *context)
+{
+    fail(context, "the courier process has ended");
+}
+
+static void on_sequencer_failed(void *context, const struct err_info *error)
+{
+    log_error_info(LOG_ERROR, "sequencer", error);
+    fail(context, "the ledger cannot go on");
+}
+
+static enum err sign_log(void *context, uint64_t old_size, uint64_t new_size,
+                         const struct merkle_hash *root, const struct merkle_hash *proof,
+                         size_t count, struct buf *note)
+{
+    struct app *app = context;
+    return signer_log_sign(&app->signer, old_size, new_size, root, proof, count, note);
+}
+
+/* --- children -------------------------------------------------------------------------------------------------------------- */
+
+static enum err start_children(struct app *app)
+{
+    const char *const signer[] = {"gatehouse", "signer", "--dir", app->install->dir, NULL};
+    const char *const courier[] = {"gatehouse", "courier", NULL};
+
+    TRY(proc_spawn(&(struct proc_spec){.argv = signer}, &app->signer_child));
+    TRY(proc_spawn(&(struct proc_spec){.argv = courier}, &app->courier_child));
+    TRY(signer_client_open(&app->signer_child, SIGNER_TIMEOUT_MS, &app->signer));
+    app->signer_open = true;
+    return OK;
+}
+
+/* --- store, ledger, writer ------------------------------------------------------------------------------------------------- */
+
+static enum err open_keyring(struct app *app)
+{
+    AUTO(secret32_wipe) struct secret32 master = {0};
+    char database[INSTALL_PATH_MAX];
+
+    TRY(install_site_master(app->install, &master));
+    install_path(app->install, "db/gatehouse.sqlite", database);
+    const struct keyring_config config = {.disk = &app->install->disk,
+                                          .path = "keys/keyring",
+                                          .master = master.b,
+                                          .clock = app->clock,
+                                          .rng = rng_system(),
+                                          .may_create = access(database, F_OK) != 0};
+    TRY(keyring_open(&config, &app->keyring));
+    return ledger_new(app->keyring, &app->ledger);
+}
+
+static enum err open_store(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+    char database[INSTALL_PATH_MAX], backup[INSTALL_PATH_MAX];
+
+    install_path(app->install, "db/gatehouse.sqlite", database);
+    install_path(app->install, "db/backup", backup);
+    const struct store_config config = {.driver = store_sqlite(),
+                                        .url = database,
+                                        .clock = app->clock,
+                                        .rng = rng_system(),
+                                        .backup_dir = backup};
+    TRY(store_open(&config, &app->store));
+    TRY(seat_maps_new(app->store, &app->maps));
+    const struct writer_config writer = {.queue_max = (size_t)setting_number(s->limits_queue),
+                                         .batch_max = (size_t)setting_number(s->limits_batch),
+                                         .released = on_released,
+                                         .committed = on_committed,
+                                         .lost = on_lost,
+                                         .context = app};
+    return writer_start(app->store, &writer, &app->writer);
+}
+
+static enum err open_log(struct app *app)
+{
+    struct signer_status status;
+    char path[INSTALL_PATH_MAX];
+
+    TRY(signer_status(&app->signer, &status));
+    TRY(vkey_parse(span_text(status.vkey), &app->vkey));
+    (void)snprintf(app->vkey_text, sizeof app->vkey_text, "%s", status.vkey);
+    TRY(app->install->disk.replace(app->install->disk.self, "log-vkey", span_text(status.vkey),
+                                   0644));
+    install_path(app->install, "log", path);
+    TRY(disk_open(path, &app->log_disk));
+    install_path(app->install, "log-state", path);
+    TRY(disk_open(path, &app->state_disk));
+    const struct sequencer_config config = {.disk = &app->log_disk,
+                                            .state = &app->state_disk,
+                                            .state_path = "reserved",
+                                            .key = &app->vkey,
+                                            .sign = sign_log,
+                                            .sign_context = app,
+                                            .may_create = status.log_size == 0};
+    TRY(sequencer_open(&config, &app->sequencer));
+    const struct sequencer_thread_config thread = {.sequencer = app->sequencer,
+                                                   .store = app->store,
+                                                   .interval_ms = SEQUENCE_EVERY_MS,
+                                                   .failed = on_sequencer_failed,
+                                                   .context = app};
+    return sequencer_start(&thread, &app->sequencer_thread);
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------------------------- */
+
+/* Port 0: ask the kernel for one now, because the pages' origin must be known before the server listens. */
+static enum err fix_port(const char *host, uint16_t *port)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    struct sockaddr_storage bound = {0};
+    socklen_t len = sizeof bound;
+
+    if (*port != 0)
+        return OK;
+    ENSURE(getaddrinfo(host, "0", &hints, &found) == 0, ERR_INVALID, "bad_address",
+           "%s is not an IP address.", host);
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+              getsockname(fd, (struct sockaddr *)&bound, &len) == 0;
+    freeaddrinfo(found);
+    if (fd >= 0)
+        close(fd);
+    ENSURE(ok, ERR_IO, "no_port", "No free port on %s.", host);
+    *port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                              : ((struct sockaddr_in *)&bound)->sin_port);
+    return OK;
+}
+
+static enum err find_addresses(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+
+    if (s->server_listen[0]) {
+        TRY(setting_address(s->server_listen, app->http_host, sizeof app->http_host,
+                            &app->http_port));
+        TRY(fix_port(app->http_host, &app->http_port));
+        bool six = strchr(app->http_host, ':') != NULL;
+        (void)snprintf(app->http_origin, ORIGIN_MAX, six ? "http://[%s]:%u" : "http://%s:%u",
+                       app->http_host, app->http_port);
+    }
+    if (s->server_tls_listen[0]) {
+        char shown[64];
+        TRY(setting_address(s->server_tls_listen, app->tls_host, sizeof app->tls_host,
+                            &app->tls_port));
+        TRY(fix_port(app->tls_host, &app->tls_port));
+        tls_files_shown_address(app->tls_host, shown, sizeof shown);
+        (void)snprintf(app->tls_origin, ORIGIN_MAX, "https://%s:%u", shown, app->tls_port);
+    }
+    ENSURE(app->http_origin[0] || app->tls_origin[0], ERR_INVALID, "no_listener",
+           "Nothing to listen on: set listen or tls_listen in gatehouse.conf.");
+    (void)snprintf(app->origin, ORIGIN_MAX, "%s",
+                   s->server_origin[0]  ? s->server_origin
+                   : app->tls_origin[0] ? app->tls_origin
+                                        : app->http_origin);
+    return OK;
+}
+
+/* --- talking to the world ------------------------------------------------------------------------------------------------------ */
+
+static enum err read_optional_secret(struct app *app, const char *path, struct buf *out)
+{
+    return path[0] ? install_secret(app->install, path, out) : OK;
+}
+
+static enum err open_courier(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+    AUTO(buf_done) struct buf key = {0};
+    AUTO(buf_done) struct buf password = {0};
+    char ca_file[INSTALL_PATH_MAX];
+
+    if (s->provider_origin[0])
+        TRY(read_optional_secret(app, s->provider_key_file, &key));
+    TRY(read_optional_secret(app, s->mail_password_file, &password));
+    TRY(read_optional_secret(app, s->provider_webhook_secret_file, &app->webhook_secret));
+    if (s->mail_dir[0] && !app->mail_dir[0])
+        install_path(app->install, s->mail_dir, app->mail_dir);
+    install_path(app->install, s->provider_ca_file, ca_file);
+    struct courier_config config = {.ca_file = s->provider_ca_file[0] ? ca_file : NULL,
+                                    .mail_url = s->mail_url[0] ? s->mail_url : NULL,
+                                    .mail_user = s->mail_user[0] ? s->mail_user : NULL,
+                                    .mail_password = password.len ? buf_text(&password) : NULL,
+                                    .mail_from = s->mail_from[0] ? s->mail_from : NULL,
+                                    .mail_dir = app->mail_dir[0] ? app->mail_dir : NULL};
+    if (s->provider_origin[0]) {
+        config.targets[COURIER_PROVIDER].origin = s->provider_origin;
+        config.targets[COURIER_PROVIDER].key = key.len ? buf_text(&key) : NULL;
+    }
+    int fd = app->courier_child.fd;
+    app->courier_child.fd = -1;
+    return courier_open(fd, &config, on_courier_gone, app, &app->courier);
+}
+
+static enum err open_settlement(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+    const struct settlement_config config = {.store = app->store,
+                                             .writer = app->writer,
+                                             .ledger = app->ledger,
+                                             .keyring = app->keyring,
+                                             .courier = app->courier,
+                                             .clock = app->clock,
+                                             .rng = rng_system(),
+                                             .origin = app->origin,
+                                             .mail_from = s->mail_from,
+                                             .provider = s->provider_origin[0] != '\0'};
+    return settlement_start(&config, &app->settlement);
+}
+
+/* Pages: as set, else where the build and the package put them. */
+static void find_pages(struct app *app)
+{
+    static const char *const beside[] = {"/../../../web/dist", "/../share/gatehouse/pages"};
+    char program[512];
+
+    if (app->install->settings.pages_dir[0]) {
+        install_path(app->install, app->install->settings.pages_dir, app->pages_dir);
+        return;
+    }
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; i < COUNT_OF(beside); i++) {
+        (void)snprintf(app->pages_dir, sizeof app->pages_dir, "%s%s", program, beside[i]);
+        if (access(app->pages_dir, R_OK) == 0)
+            return;
+    }
+    app->pages_dir[0] = '\0';
+    log_warn("no built pages were found: only the API is served");
+}
+
+static enum err open_api(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+
+    find_pages(app);
+    struct api_config config = {.store = app->store,
+                                .keyring = app->keyring,
+                                .ledger = app->ledger,
+                                .maps = app->maps,
+                                .signer = &app->signer,
+                                .admission_keys = app->admission_keys,
+                                .log_disk = &app->log_disk,
+                                .log_vkey = app->vkey_text,
+                                .pages_dir = app->pages_dir[0] ? app->pages_dir : NULL,
+                                .origin = app->origin,
+                                .provider_origin = s->provider_origin,
+                                .webhook_secret = buf_span(&app->webhook_secret),
+                                .ca_pem = app->ca_pem.len ? buf_text(&app->ca_pem) : NULL,
+                                .mail_dir = app->mail_dir[0] ? app->mail_dir : NULL,
+                                .rates_off = !setting_on(s->limits_rates),
+                                .clock = app->clock,
+                                .rng = rng_system()};
+    size_t n = 0;
+    if (app->http_origin[0])
+        config.origins[n++] = app->http_origin;
+    if (app->tls_origin[0])
+        config.origins[n++] = app->tls_origin;
+    return api_new(&config, &app->api);
+}
+
+static enum err open_tls(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+
+    buf_init(&app->ca_pem, X509_PEM_MAX);
+    if (!s->server_tls_listen[0])
+        return OK;
+    if (s->server_tls_cert[0]) {
+        char cert[INSTALL_PATH_MAX], key[INSTALL_PATH_MAX];
+        install_path(app->install, s->server_tls_cert, cert);
+        install_path(app->install, s->server_tls_key, key);
+        return tls_context_server_files(cert, key, &app->tls);
+    }
+    TRY(tls_files_ready(app->install, app->clock));
+    TRY(app->install->disk.read(app->install->disk.self, "tls/ca.pem", &app->ca_pem));
+    char cert[INSTALL_PATH_MAX], key[INSTALL_PATH_MAX];
+    install_path(app->install, "tls/server.pem", cert);
+    install_path(app->install, "tls/server-key.pem", key);
+    return tls_context_server_files(cert, key, &app->tls);
+}
+
+static enum err open_server(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
+    struct http_config config;
+
+    http_config_init(&config);
+    if (app->http_origin[0])
+        config.listeners[config.listener_count++] =
+            (struct http_listener){app->http_host, app->http_port, NULL};
+    if (app->tls_origin[0])
+        config.listeners[config.listener_count++] =
+            (struct http_listener){app->tls_host, app->tls_port, app->tls};
+    int64_t loops = setting_number(s->server_loops);
+    config.loops = loops >= 1 && loops <= HTTP_LOOPS_MAX ? (unsigned)loops : 2;
+    config.limits.connections_per_client_max =
+        (size_t)setting_number(s->limits_connections_per_client);
+    config.clock = app->clock;
+    config.rng = rng_system();
+    config.csp = api_csp;
+    config.problem_base = "/problems/";
+    config.context = app->api;
+    config.handle = api_handle;
+    config.head = api_head;
+    config.sse.context = app->api;
+    config.sse.replay = api_replay;
+    config.sse.stream_max_ms = 60 * 60 * 1000;
+    config.sse.streams_max = 20000;
+    (void)snprintf(app->proxies, sizeof app->proxies, "%s", s->server_trusted_proxies);
+    for (char *rest = app->proxies, *word;
+         (word = strsep(&rest, " ")) != NULL && config.trusted_count < HTTP_TRUSTED_MAX;)
+        if (*word)
+            config.trusted[config.trusted_count++] = word;
+    return http_server_open(&config, &app->server);
+}
+
+/* --- first run ----------------------------------------------------------------------------------------------------------------- */
+
+static enum err load_maps(struct app *app)
+{
+    struct store_reader *reader;
+    struct store_tx *tx;
+    int64_t numbers[MAPS_AT_START_MAX];
+    struct seat_map *map;
+    size_t count = 0;
+
+    TRY(store_reader_open(app->store, &reader));
+    enum err e = store_read_begin(reader, &tx);
+    if (e == OK) {
+        e = store_event_numbers_on_sale(tx, numbers, COUNT_OF(numbers), &count);
+        store_read_end(tx);
+    }
+    for (size_t i = 0; e == OK && i < count; i++)
+        e = seat_maps_get(app->maps, reader, numbers[i], &map);
+    store_reader_close(reader);
+    return e;
+}
+
+static enum err make_owner_link(struct store_tx *tx, void *context)
+{
+    struct app *app = context;
+    char token[AUTH_TOKEN_TEXT];
+    bool missing;
+
+    app->owner_link[0] = '\0';
+    TRY(auth_owner_missing(tx, &missing));
+    if (!missing)
+        return OK;
+    TRY(auth_one_time_make(tx, ONE_TIME_OWNER, SPAN_LIT("owner"), OWNER_LINK_MS, token));
+    (void)snprintf(app->owner_link, sizeof app->owner_link, "%s/staff/setup#%s",
+                   app->http_origin[0] ? app->http_origin : app->origin, token);
+    wipe(token, sizeof token);
+    return OK;
+}
+
+static enum err open_parts(struct app *app, const struct app_config *config)
+{
+    const struct settings *s = &app->install->settings;
+    char clock_file[INSTALL_PATH_MAX];
+
+    TRY(crypto_init());
+    app->clock = clock_system();
+    if (s->test_clock_file[0]) {
+        install_path(app->install, s->test_clock_file, clock_file);
+        log_warn("TEST MODE: the clock is moved by %s", clock_file);
+    }
+    if (config->mail_dir)
+        (void)snprintf(app->mail_dir, sizeof app->mail_dir, "%s", config->mail_dir);
+    TRY(start_children(app)); /* before any thread */
+    if (s->test_clock_file[0]) {
+        TRY(test_clock_start(clock_file, &app->test_clock));
+        app->clock = test_clock_clock(app->test_clock);
+    }
+    TRY(open_keyring(app));
+    TRY(open_store(app));
+    TRY(open_log(app));
+    TRY(find_addresses(app));
+    TRY(admission_keys_new(&app->signer, app->clock, &app->admission_keys));
+    TRY(open_courier(app));
+    TRY(open_settlement(app));
+    TRY(load_maps(app));
+    TRY(open_tls(app));
+    TRY(open_api(app));
+    TRY(open_server(app));
+    TRY(api_start(app->api, app->writer, app->settlement, app->server));
+    __atomic_store_n(&app->listening, true, __ATOMIC_RELEASE);
+    return writer_call(app->writer, LANE_BACK, make_owner_link, app);
+}
+
+enum err app_open(const struct app_config *config, struct app **ret_app)
+{
+    struct app *app = calloc(1, sizeof *app);
+
+    ENSURE(app, ERR_NOMEM, "no_memory", "No memory.");
+    app->install = config->install;
+    app->signer_child.fd = app->courier_child.fd = -1;
+    enum err e = open_parts(app, config);
+    if (e != OK) {
+        struct err_info why;
+        err_save(&why);
+        app_close(app);
+        return err_restore(&why);
+    }
+    *ret_app = app;
+    return OK;
+}
+
+void app_close(struct app *app)
+{
+    if (!app)
+        return;
+    if (app->api)
+        api_stop(app->api); /* waiting requests are answered, so that the server can finish */
+    if (app->server)
+        http_server_stop(app->server, STOP_GRACE_MS);
+    settlement_stop(app->settlement);
+    writer_stop(app->writer);
+    __atomic_store_n(&app->listening, false, __ATOMIC_RELEASE);
+    sequencer_stop(app->sequencer_thread);
+    courier_close(app->courier);
+    http_server_close(app->server);
+    api_free(app->api);
+    tls_context_close(app->tls);
+    admission_keys_free(app->admission_keys);
+    sequencer_close(app->sequencer);
+    seat_maps_free(app->maps);
+    store_close(app->store);
+    ledger_free(app->ledger);
+    keyring_close(app->keyring);
+    disk_close(&app->log_disk);
+    disk_close(&app->state_disk);
+    if (app->signer_open)
+        signer_client_close(&app->signer);
+    proc_stop(&app->courier_child, STOP_GRACE_MS);
+    proc_stop(&app->signer_child, STOP_GRACE_MS);
+    test_clock_stop(app->test_clock);
+    buf_done(&app->webhook_secret);
+    buf_done(&app->ca_pem);
+    free(app);
+}
+
+bool app_failed(const struct app *app)
+{
+    return __atomic_load_n(&app->failed, __ATOMIC_ACQUIRE);
+}
+
+const char *app_origin(const struct app *app)
+{
+    return app->origin;
+}
+
+const char *app_http_origin(const struct app *app)
+{
+    return app->http_origin;
+}
+
+const char *app_tls_origin(const struct app *app)
+{
+    return app->tls_origin;
+}
+
+const char *app_owner_link(const struct app *app)
+{
+    return app->owner_link;
+}
+
+struct writer *app_writer(struct app *app)
+{
+    return app->writer;
+}
+
+struct store *app_store(struct app *app)
+{
+    return app->store;
+}
+
+struct ledger *app_ledger(struct app *app)
+{
+    return app->ledger;
+}
+
+struct keyring *app_keyring(struct app *app)
+{
+    return app->keyring;
+}
+
+struct seat_maps *app_maps(struct app *app)
+{
+    return app->maps;
+}
+
+const struct signer_client *app_signer(struct app *app)
+{
+    return &app->signer;
+}
+
+const struct clock *app_clock(struct app *app)
+{
+    return app->clock;
+}
