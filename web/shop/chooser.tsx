@@ -187,6 +187,9 @@ function SeatList({ store, event, chosen, zone, onZone, onSeat, price }: ListPro
         value: String(section.zone),
         label: `${plan.zones[section.zone] || 'Seats'} – ${number(store.freeInZone(section.zone))} free`,
     }));
+    // A chosen seat is always in the list, however far down its row is.
+    const lastChosen = rows.reduce((last, row, i) => ([...chosen].some((seat) => seat >= row.first && seat < row.first + row.seats) ? i : last), -1);
+    const visible = Math.max(shown, lastChosen + 1);
     const look = (row: Row): string => {
         let text = '';
         for (let seat = row.first; seat < row.first + row.seats; seat++) text += chosen.has(seat) ? '4' : String(store.state(seat));
@@ -198,10 +201,10 @@ function SeatList({ store, event, chosen, zone, onZone, onSeat, price }: ListPro
             <Select label="Section" name="section" testid="section" value={zone === null ? '' : String(zone)} onValue={(value) => value && onZone(Number(value))}
                 options={zone === null ? [{ value: '', label: 'Choose a section…' }, ...options] : options} />
             {zone === null && <p class="soft">Choose a section here or on the map to see its rows.</p>}
-            {rows.slice(0, shown).map((row) => (
+            {rows.slice(0, visible).map((row) => (
                 <SeatRow key={row.first} row={row} plan={plan} currency={event.currency} price={price} look={look(row)} onSeat={onSeat} />
             ))}
-            {rows.length > shown && <Button onClick={() => setShown(shown + ROWS_AT_ONCE)} testid="more-rows">Show {plural(Math.min(ROWS_AT_ONCE, rows.length - shown), 'more row', 'more rows')}</Button>}
+            {rows.length > visible && <Button onClick={() => setShown(visible + ROWS_AT_ONCE)} testid="more-rows">Show {plural(Math.min(ROWS_AT_ONCE, rows.length - visible), 'more row', 'more rows')}</Button>}
         </div>
     );
 }

@@ -548,11 +548,19 @@ export class SeatMap {
         for (const { shape, label } of plan.decorations) if (label) this.shapeLabel(c, shape, label, 15);
         plan.areas.forEach((area) => this.shapeLabel(c, area.shape, area.name, 14));
         if (this.seatPx < 12 && geometry.sections.length > 1) {
-            for (const { zone, box: b } of geometry.sections) {
+            const drawn: [x: number, y: number, halfWidth: number][] = [];
+            for (const { zone, box: b, seats } of geometry.sections) {
                 if (b.right < box.left || b.left > box.right || b.bottom < box.top || b.top > box.bottom) continue;
-                const width = (b.right - b.left) * scale;
-                if (Math.min(width, (b.bottom - b.top) * scale) < 24) continue;
-                this.label(c, plan.zones[zone] ?? '', ...at((b.left + b.right) / 2, (b.top + b.bottom) / 2), Math.min(18, Math.max(10, Math.min(width, (b.bottom - b.top) * scale) / 4)), width * 1.1);
+                // Slanted sections have large boxes: what their seats cover says how large a name may be.
+                const side = Math.sqrt(seats.length) * geometry.spacing * scale;
+                if (side < 20) continue;
+                const px = Math.min(18, Math.max(10, side / 3));
+                const [x, y] = at((b.left + b.right) / 2, (b.top + b.bottom) / 2);
+                const name = plan.zones[zone] ?? '';
+                const half = name.length * px * 0.32;
+                if (drawn.some(([ox, oy, oh]) => Math.abs(ox - x) < oh + half + 2 && Math.abs(oy - y) < px + 3)) continue;
+                drawn.push([x, y, half]);
+                this.label(c, name, x, y, px, Math.max(side * 1.8, (b.right - b.left) * scale));
             }
         }
         if (this.seatPx < 14) return;

@@ -166,7 +166,7 @@ function PlanStep({ desk, venue, plans, onMade }: { desk: Desk; venue: Venue; pl
                         </div>
                     )}
                     {kind === 'file' && (
-                        <div class="field"><label for="f-file">Plan file</label><input type="file" id="f-file" accept=".json,application/json" data-testid="plan-file" onChange={(e) => readFile(e.currentTarget.files?.[0])} />
+                        <div class="field"><label for="f-file">Plan file</label><input type="file" id="f-file" accept=".json,application/json" data-testid="plan-file-input" onChange={(e) => readFile(e.currentTarget.files?.[0])} />
                             {file?.error && <p class="field-error">{file.error}</p>}</div>
                     )}
                     {kind === 'areas' && <AreaFields areas={areas} onAreas={setAreas} />}
