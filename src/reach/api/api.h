@@ -43,7 +43,7 @@ struct api_config {
     struct span webhook_secret; /* of the provider */
     const char *ca_pem;         /* the local certificate authority, or NULL */
     const char *mail_dir;       /* demonstration: the mail folder shown on a page; else NULL */
-    bool rates_off;                /* load tests */
+    bool rates_off;             /* load tests */
     const struct clock *clock;
     const struct rng *rng;
 };

@@ -338,7 +338,7 @@ static enum err picture_of_ticket(struct call *c, bool svg)
     TRY(qr_encode(buf_span(&code), QR_MEDIUM, qr));
     buf_init(&c->body, 1 << 20);
     c->type = svg ? "image/svg+xml" : "image/png";
-    return svg ? qr_svg(qr, "Ticket code", &c->body) : qr_png(qr, QR_SCALE, &c->body);
+    return svg ? qr_svg(qr, SPAN_LIT("Ticket code"), &c->body) : qr_png(qr, QR_SCALE, &c->body);
 }
 
 enum err api_ticket_code_svg_get(struct call *c)

@@ -17,6 +17,7 @@
 #include "sale/catalog/catalog.h"
 #include "sale/order/order.h"
 #include "store/store/store_core.h"
+#include "watch/alert/alert.h"
 
 enum api_mode { MODE_READ, MODE_WRITE, MODE_WORK };
 enum api_rate {
@@ -76,6 +77,7 @@ struct call {
     bool waiting;         /* the ticker answers when the order below has changed */
     struct order_id wait_order;
     int64_t wait_version, wait_ms;
+    bool written; /* committed; `after` is left to do */
     bool replied; /* the handler answered by itself (stream, static memory) */
 
     /* Left by call_write. */

@@ -309,7 +309,7 @@ static bool rate_allows(struct call *c)
     if (c->signed_in) {
         key = SPAN_ARRAY(account);
     } else {
-        http_address_format(&c->x->request.client, text);
+        http_address_format(c->x->request.client, text);
         key = span_text(text);
     }
     struct http_rate_verdict v = http_rate_check(c->api->rates, c->route->rate, key);

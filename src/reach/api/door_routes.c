@@ -42,7 +42,7 @@ static enum err enrolment_write(struct call *c)
     TRY(call_alloc(c, sizeof *qr, &qr));
     TRY(qr_encode(buf_span(&url), QR_MEDIUM, qr));
     buf_init(&svg, 262144);
-    TRY(qr_svg(qr, "Code to enrol a scanner", &svg));
+    TRY(qr_svg(qr, SPAN_LIT("Code to enrol a scanner"), &svg));
     call_begin(c, 201, &w);
     json_w_object(&w);
     json_w_kv_cstr(&w, "token", token);

@@ -216,6 +216,6 @@ enum err openapi_write(struct api *api)
     TRY(json_w_finish(&w));
     sha256(buf_span(&api->openapi), hash);
     hex_format(span_of(hash, 16), hex);
-    (void)snprintf(api->openapi_etag, sizeof api->openapi_etag, "\"%s\"", hex);
+    (void)snprintf(api->openapi_etag, sizeof api->openapi_etag, "\"%.32s\"", hex);
     return OK;
 }

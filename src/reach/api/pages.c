@@ -63,7 +63,8 @@ static void reply_log(struct api *api, struct http_exchange *x)
         not_found(x);
         return;
     }
-    http_header_text(x, "Cache-Control", immutable ? "public, max-age=604800, immutable" : "public, max-age=1");
+    http_header_text(x, "Cache-Control",
+                     immutable ? "public, max-age=604800, immutable" : "public, max-age=1");
     http_reply_buf(x, 200, type, &content);
 }
 

@@ -204,7 +204,7 @@ static enum err enrol_write(struct call *c)
     TRY(auth_totp_begin(c->tx, &c->api->auth, c->session.account_no, &enrolment));
     TRY(qr_encode(span_text(enrolment.uri), QR_MEDIUM, qr));
     buf_init(&svg, 262144);
-    TRY(qr_svg(qr, "Code for your authenticator app", &svg));
+    TRY(qr_svg(qr, SPAN_LIT("Code for your authenticator app"), &svg));
     call_begin(c, 200, &w);
     json_w_object(&w);
     json_w_kv_cstr(&w, "secret", enrolment.secret);

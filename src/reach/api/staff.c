@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "reach/api/list.h"
-#include "watch/alert/alert.h"
 
 static enum err path_organiser(struct call *c, struct organiser_row *ret_row)
 {
@@ -370,7 +369,9 @@ enum err api_access_records_get(struct call *c)
 
     TRY(path_organiser(c, &organiser));
     TRY(call_page(c, &page));
-    TRY(store_access_record_list(c->tx, c->arena, organiser.no, &page, &rows, &count));
+    TRY(store_access_record_list(c->tx, c->arena, organiser.no,
+                                 page.after_no ? page.after_no : INT64_MAX, page.limit, &rows,
+                                 &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++) {
         char id[ID_TEXT_MAX];

@@ -188,7 +188,7 @@ static enum err open_log(struct app *app)
 
     TRY(signer_status(&app->signer, &status));
     TRY(vkey_parse(span_text(status.vkey), &app->vkey));
-    (void)snprintf(app->vkey_text, sizeof app->vkey_text, "%s", status.vkey);
+    vkey_format(&app->vkey, app->vkey_text);
     TRY(app->install->disk.replace(app->install->disk.self, "log-vkey", span_text(status.vkey),
                                    0644));
     install_path(app->install, "log", path);
@@ -258,7 +258,7 @@ static enum err find_addresses(struct app *app)
     }
     ENSURE(app->http_origin[0] || app->tls_origin[0], ERR_INVALID, "no_listener",
            "Nothing to listen on: set listen or tls_listen in gatehouse.conf.");
-    (void)snprintf(app->origin, ORIGIN_MAX, "%s",
+    (void)snprintf(app->origin, ORIGIN_MAX, "%.299s",
                    s->server_origin[0]  ? s->server_origin
                    : app->tls_origin[0] ? app->tls_origin
                                         : app->http_origin);

@@ -155,3 +155,30 @@ enum err store_job_count(struct store_tx *tx, const char *state, int64_t *ret_co
     TRY(store_query_int(tx, SQL_job_count, SQL_ARGS(sv_str(state)), ret_count));
     return OK;
 }
+
+enum err store_access_record_list(struct store_tx *tx, struct arena *a, int64_t organiser_no,
+                                  int64_t before, size_t max, struct access_record_row **ret_rows,
+                                  size_t *ret_count)
+{
+    AUTO(store_rows_done) struct store_rows rows = {0};
+    struct access_record_row *list = arena_array(a, max, sizeof *list);
+    size_t count = 0;
+
+    ENSURE(list, ERR_NOMEM, "no_memory", "The request needs more memory than it may have.");
+    TRY(store_query(tx, SQL_access_record_list,
+                    SQL_ARGS(sv_int(organiser_no), sv_int(before), sv_int((int64_t)max)), &rows));
+    while (count < max && store_next(&rows)) {
+        struct access_record_row *r = &list[count++];
+        r->record_no = store_int(&rows, 0);
+        r->at_ms = store_int(&rows, 1);
+        store_id(&rows, 2, r->account.b);
+        r->action = arena_text(a, store_text(&rows, 3));
+        r->subject = arena_text(a, store_text(&rows, 4));
+        ENSURE(r->action && r->subject, ERR_NOMEM, "no_memory",
+               "The request needs more memory than it may have.");
+    }
+    TRY(store_rows_end(&rows));
+    *ret_rows = list;
+    *ret_count = count;
+    return OK;
+}

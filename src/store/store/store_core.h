@@ -34,6 +34,16 @@ RESULT store_idempotency_expire(struct store_tx *tx, int64_t rows_max, int64_t *
 RESULT store_access_record_add(struct store_tx *tx, int64_t account_no, int64_t organiser_no,
                                const char *action, struct span subject);
 
+struct access_record_row {
+    int64_t record_no, at_ms;
+    struct account_id account;
+    const char *action, *subject; /* in the arena */
+};
+/* Of an organiser, newest first, numbers below `before` (INT64_MAX for the first page). */
+RESULT store_access_record_list(struct store_tx *tx, struct arena *a, int64_t organiser_no,
+                                int64_t before, size_t max, struct access_record_row **ret_rows,
+                                size_t *ret_count);
+
 /* ---- outbox ---- */
 enum { STORE_JOB_KIND_MAX = 40 };
 struct store_job {

@@ -123,6 +123,7 @@ CREATE TABLE access_record (
     action @TEXT@ NOT NULL,
     subject @TEXT@ NOT NULL                  -- an id in text form, or a filter without personal data
 ) @TABLE@;
+CREATE INDEX access_record_organiser ON access_record (organiser_no, record_no);
 
 -- ---- catalog ---------------------------------------------------------------------------------------------------------
 CREATE TABLE venue (
@@ -177,7 +178,7 @@ CREATE INDEX event_organiser ON event (organiser_no, starts_ms);
 CREATE TABLE category (
     event_no @INT@ NOT NULL REFERENCES event (event_no),
     category_no @INT@ NOT NULL CHECK (category_no BETWEEN 0 AND 254),
-    id @BLOB@ NOT NULL CHECK (length(id) = 16),      -- names the row in the ledger
+    id @BLOB@ NOT NULL UNIQUE CHECK (length(id) = 16), -- names the row in the ledger
     name @TEXT@ NOT NULL,
     color @TEXT@ NOT NULL,
     price_minor @INT@ NOT NULL CHECK (price_minor BETWEEN 0 AND 1000000000),
