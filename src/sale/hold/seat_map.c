@@ -613,8 +613,9 @@ enum err seat_map_pick(struct seat_map *map, int64_t now_ms, uint8_t category, u
     working_tick(map, now_ms);
     if (seat_pick_best(&map->working.pick, category, count, split, ret_places))
         return OK;
-    /* A category of general admission: any of its areas. */
-    for (uint32_t i = 0; i < map->plan->area_count; i++)
+    /* A category without seats: any of its areas. */
+    bool standing = map->working.pick.ranks[category].count == 0;
+    for (uint32_t i = 0; i < map->plan->area_count && standing; i++)
         if (map->plan->areas[i].category == category &&
             seat_pick_area(&map->working.pick, i, count, ret_places))
             return OK;

@@ -95,7 +95,8 @@ RESULT seat_maps_for_writer(struct seat_maps *m, struct store_tx *tx, int64_t ev
 RESULT seat_map_reload(struct seat_map *map, struct store_tx *tx);
 /*
  * The best count free seats of a category, side by side: in the first row of the plan that has them, nearest its middle,
- * avoiding to leave a single seat. With split, when no row has so many, in rows near each other. ERR_CONFLICT "none_left".
+ * avoiding to leave a single seat. With split, when no row has so many, in rows near each other. Of a
+ * category without seats: slots of one of its areas. ERR_CONFLICT "none_left".
  */
 RESULT seat_map_pick(struct seat_map *map, int64_t now_ms, uint8_t category, uint32_t count,
                      bool split, uint32_t *ret_places);

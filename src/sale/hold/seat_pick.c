@@ -186,16 +186,23 @@ void seat_pick_set(struct seat_pick *k, uint32_t place, bool free)
 
 /* --- picking --------------------------------------------------------------------------------------------------------- */
 
+enum { NEAR = 4 }; /* half seats: within two seats the middle is as good */
+
 struct window {
     uint32_t first;
-    uint32_t singles; /* seats it would leave alone */
-    int64_t distance; /* from the middle of the row, in half seats */
+    uint32_t singles;  /* seats it would leave alone */
+    uint32_t rest;     /* seats beside it that more groups as large would leave */
+    uint32_t distance; /* from the middle of the row, in half seats */
 };
 
 static bool better(const struct window *a, const struct window *b)
 {
     if (a->singles != b->singles)
         return a->singles < b->singles;
+    if (a->distance / NEAR != b->distance / NEAR)
+        return a->distance < b->distance;
+    if (a->rest != b->rest)
+        return a->rest < b->rest;
     return a->distance < b->distance;
 }
 
@@ -213,10 +220,11 @@ static void pick_in_run(const struct seat_pick *k, uint32_t run_no, uint32_t cou
         uint32_t from = bit_next(k->free, at, end, true);
         at = bit_next(k->free, from, end, false);
         for (uint32_t first = from; first + count <= at; first++) {
+            uint32_t left = first - from, right = at - first - count;
             struct window w = {.first = first,
-                               .singles = (first - from == 1 ? 1u : 0u) +
-                                          (at - first - count == 1 ? 1u : 0u),
-                               .distance = llabs(2 * (int64_t)first + count - middle)};
+                               .singles = (left == 1 ? 1u : 0u) + (right == 1 ? 1u : 0u),
+                               .rest = left % count + right % count};
+            w.distance = (uint32_t)llabs(2 * (int64_t)first + count - middle);
             if (better(&w, &best))
                 best = w;
         }
