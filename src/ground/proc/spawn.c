@@ -52,20 +52,20 @@ static void reset_signals(void)
 }
 
 /* Move two descriptors to 3 and 4 whatever their numbers are now. */
-static bool place_fds(int socket_fd, int report_fd)
+static bool place_fds(int socket_fd, int report_fd, bool output)
 {
     int s = fcntl(socket_fd, F_DUPFD, 10), r = fcntl(report_fd, F_DUPFD, 10);
     int null_fd = open("/dev/null", O_RDONLY);
 
     return s >= 0 && r >= 0 && null_fd >= 0 && dup2(null_fd, STDIN_FILENO) >= 0 &&
            dup2(s, PROC_CHILD_FD) >= 0 && dup2(r, REPORT_FD) >= 0 &&
-           fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC) == 0;
+           (!output || dup2(s, STDOUT_FILENO) >= 0) && fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 static _Noreturn void become(const struct proc_spec *spec, pid_t parent, int socket_fd,
                              int report_fd)
 {
-    if (place_fds(socket_fd, report_fd)) {
+    if (place_fds(socket_fd, report_fd, spec->output)) {
         report_fd = REPORT_FD;
         close_from(REPORT_FD + 1);
         reset_signals();

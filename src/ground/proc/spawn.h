@@ -5,10 +5,11 @@
 /*
  * spawn - start another program of this source as a child that talks over one socket and dies with its parent.
  *
- * The child has standard input from /dev/null, output and error as ours, PROC_CHILD_FD one end of the socket pair (channel.h), and
- * no other descriptor; default signal handling; SIGKILL when the parent's spawning thread ends.
+ * The child has standard input from /dev/null, output (unless asked for) and error as ours, PROC_CHILD_FD one end of the socket
+ * pair (channel.h), and no other descriptor; default signal handling; SIGKILL when the parent's spawning thread ends.
  * Traps: the kernel ties that last to the thread, not the process, so spawn from one that lives as long as the program.
  */
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "ground/base/result.h"
@@ -19,6 +20,7 @@ struct proc_spec {
     const char *path;        /* NULL: this very program (/proc/self/exe) */
     const char *const *argv; /* argv[0] included, NULL at the end */
     const char *const *env;  /* NULL: ours */
+    bool output; /* its prints arrive at our end of the socket, a message each; no channel then */
 };
 
 struct proc_child {

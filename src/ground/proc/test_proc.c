@@ -443,6 +443,32 @@ static void attempts(const char *profile, uint8_t out[ATTEMPT_COUNT + 2])
     assert_int_equal(system(command), 0);
 }
 
+/* What /bin/echo leaves at our end of its socket until it ends. */
+static ssize_t echo_output(bool output, char *text, size_t size)
+{
+    static const char *const argv[] = {"echo", "hello", NULL};
+    struct proc_spec spec = {.path = "/bin/echo", .argv = argv, .output = output};
+    struct proc_child child;
+    int status = -1;
+
+    assert_int_equal(proc_spawn(&spec, &child), OK);
+    assert_int_equal(proc_wait(&child, WAIT_MS, &status), OK);
+    assert_int_equal(status, 0);
+    ssize_t n = recv(child.fd, text, size, MSG_DONTWAIT);
+    proc_stop(&child, WAIT_MS);
+    return n;
+}
+
+static void what_a_child_prints_arrives_when_asked_for(void **state)
+{
+    char text[64];
+    (void)state;
+
+    assert_int_equal(echo_output(true, text, sizeof text), 6);
+    assert_memory_equal(text, "hello\n", 6);
+    assert_true(echo_output(false, text, sizeof text) <= 0);
+}
+
 static void without_a_sandbox_everything_works(void **state)
 {
     uint8_t out[ATTEMPT_COUNT + 2];
@@ -515,6 +541,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_child_inherits_no_descriptor_but_its_own),
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(a_missing_program_is_an_error_not_a_child),
+        cmocka_unit_test(what_a_child_prints_arrives_when_asked_for),
         cmocka_unit_test(without_a_sandbox_everything_works),
         cmocka_unit_test(the_signer_sandbox_refuses_all_but_its_own_files),
         cmocka_unit_test(the_network_sandbox_leaves_sockets_and_threads),
