@@ -14,7 +14,7 @@ enum err call_map(struct call *c, int64_t event_no, struct seat_map **ret_map)
     if (c->writing)
         return seat_maps_for_writer(maps, c->tx, event_no, ret_map);
     *ret_map = seat_maps_find(maps, event_no);
-    if (*ret_map)
+    if (*ret_map && seat_map_version(*ret_map) != 0) /* 0: so far only the writer looked at it */
         return OK;
     TRY(api_reader(c->api, &reader));
     store_read_end(c->tx);
