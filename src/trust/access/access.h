@@ -10,10 +10,12 @@
  * fan's own orders and tickets (checked where they are read).
  *
  * Invariants:
- *   A1  a grant counts while it is neither revoked nor expired; an owner's reaches every organiser, any other exactly one;
+ *   A1  a grant counts while it is neither revoked nor expired and its account is active; an owner's reaches every organiser, any
+ *       other exactly one, and when it names an event only that event: for the organiser as such it then permits nothing;
  *   A2  what a caller may not see is ERR_NOT_FOUND, what it may see and not do is ERR_DENIED "not_permitted";
- *   A3  nobody grants more than it has: organisers grant box_office, gate and auditor for themselves, owners grant all;
- *   A4  the last owner's grant cannot be revoked (ERR_CONFLICT "last_owner").
+ *   A3  nobody grants more than it has, nor for longer: organisers grant box_office, gate and auditor for themselves, owners
+ *       grant all;
+ *   A4  the last owner's grant cannot be revoked (ERR_CONFLICT "last_owner"); grants with an end do not count as another.
  */
 #include "trust/ledger/ledger.h"
 
@@ -30,7 +32,7 @@ enum permission {
 const char *role_name(enum role role);                    /* "box_office" */
 RESULT role_parse(struct span text, enum role *ret_role); /* ERR_INVALID "bad_role" */
 const char *permission_name(enum permission p);
-bool role_may(enum role role, enum permission p);
+bool role_may(enum role role, enum permission p); /* PERMISSION_none: nobody */
 
 enum { ACCESS_GRANTS_MAX = 64 };
 
@@ -70,10 +72,19 @@ struct grant_request {
     enum role role;
     int64_t expires_ms; /* 0: none */
 };
-/* By an account with grants, or by NULL: the installation itself (first owner, demonstration, admin CLI). Entry grant_given. */
+/*
+ * By an account with grants, or by NULL: the installation itself (first owner, demonstration, admin CLI), which may grant before
+ * there is a second factor. The account becomes staff, and stays it. Entry grant_given; the same request again changes nothing.
+ * Expected failures: those of access_check; ERR_DENIED "not_permitted" by A3; ERR_NOT_FOUND for an unknown account, organiser or
+ * event; ERR_INVALID "bad_grant" (an owner of one organiser, another role of none, an end that is past); ERR_CONFLICT
+ * "account_not_active", "no_second_factor", "id_reused"; ERR_LIMIT "too_many_grants".
+ */
 RESULT access_grant_give(struct store_tx *tx, struct ledger *ledger, const struct access *by,
                          const struct grant_request *req);
-/* Entry grant_revoked. ERR_NOT_FOUND when the caller may not see it. */
+/*
+ * Entry grant_revoked; a revoked one again changes nothing. ERR_NOT_FOUND when the caller may not see it (grants_read), then
+ * ERR_DENIED "not_permitted", ERR_CONFLICT "last_owner".
+ */
 RESULT access_grant_revoke(struct store_tx *tx, struct ledger *ledger, const struct access *by,
                            struct grant_id id);
 /* Grants of an organiser (0: of the installation), newest first, live ones only. */
