@@ -153,7 +153,7 @@ enum err checkout_create(struct call *c)
     TRY(take_session(c, &s, &refused));
     if (refused)
         return OK;
-    state_new_id("cs_test_", s.id);
+    state_new_id(c->sb, "cs_test_", s.id);
     int n = snprintf(s.url, sizeof s.url, "%s/pay/%s", c->sb->public_url, s.id);
     ENSURE(n > 0 && (size_t)n < sizeof s.url, ERR_LIMIT, "url_too_long",
            "The public URL is too long.");
@@ -234,8 +234,8 @@ enum err checkout_pay(struct sandbox *sb, struct session *s, const char *brand, 
         i.amount_minor++;
         s->amount_minor++;
     }
-    state_new_id("pi_", i.id);
-    state_new_id("ch_", i.charge);
+    state_new_id(sb, "pi_", i.id);
+    state_new_id(sb, "ch_", i.charge);
     (void)snprintf(i.session, sizeof i.session, "%s", s->id);
     (void)snprintf(i.currency, sizeof i.currency, "%s", s->currency);
     (void)snprintf(i.card_brand, sizeof i.card_brand, "%s", brand);

@@ -43,7 +43,7 @@ enum err hooks_emit(struct sandbox *sb, const char *type, struct span object_jso
     struct delivery d = {.due_ms = state_now_ms(sb), .copies = 1};
 
     buf_init(&b, OBJECT_JSON_MAX + 1024);
-    state_new_id("evt_", d.event);
+    state_new_id(sb, "evt_", d.event);
     json_w_init(&w, &b);
     json_w_object(&w);
     json_w_kv_cstr(&w, "id", d.event);

@@ -63,7 +63,7 @@ enum err refund_create(struct call *c)
     TRY(take_refund(c, &r, &i, &refused));
     if (refused)
         return OK;
-    state_new_id("re_", r.id);
+    state_new_id(c->sb, "re_", r.id);
     (void)snprintf(r.charge, sizeof r.charge, "%s", i.charge);
     (void)snprintf(r.currency, sizeof r.currency, "%s", i.currency);
     i.refunded_minor += r.amount_minor;

@@ -68,7 +68,7 @@ struct sandbox {
     pthread_cond_t some_held, some_hook; /* monotonic */
     bool stopping;
     struct kv *kv;
-    int64_t clock_offset_ms;
+    int64_t clock_offset_ms, last_id_ms;
     struct fault faults[FAULT_KINDS];
     struct held *held;
 };
@@ -89,7 +89,7 @@ int64_t state_now_ms(const struct sandbox *sb);
 /* Kept over a restart. */
 RESULT state_set_now(struct sandbox *sb, int64_t now_ms);
 /* prefix and 26 characters, in the order they were made; out holds OBJECT_ID_MAX. */
-void state_new_id(const char *prefix, char *out);
+void state_new_id(struct sandbox *sb, const char *prefix, char *out);
 /* Uses the fault up once; path may be NULL. delay_ms may be NULL. */
 bool state_fault(struct sandbox *sb, enum fault_kind kind, struct span path, int64_t *ret_delay_ms);
 const char *state_fault_name(enum fault_kind kind);

@@ -45,14 +45,19 @@ enum err state_set_now(struct sandbox *sb, int64_t now_ms)
     return OK;
 }
 
-void state_new_id(const char *prefix, char *out)
+/* Why a clock of its own: two ids of one millisecond would sort by chance, and lists are in the order of ids. */
+void state_new_id(struct sandbox *sb, const char *prefix, char *out)
 {
+    int64_t now_ms = clock_now_ms(clock_system());
+    struct clock_fixed clock;
     uint8_t id[ID_BYTES];
     char text[ID_TEXT_MAX];
 
-    id_make(clock_system(), rng_system(), id);
-    id_format("x", id, text);
-    (void)snprintf(out, OBJECT_ID_MAX, "%s%s", prefix, text + 2);
+    sb->last_id_ms = now_ms > sb->last_id_ms ? now_ms : sb->last_id_ms + 1;
+    clock_fixed_init(&clock, sb->last_id_ms);
+    id_make(&clock.clock, rng_system(), id);
+    id_format("any", id, text);
+    (void)snprintf(out, OBJECT_ID_MAX, "%s%s", prefix, text + 4);
 }
 
 bool state_fault(struct sandbox *sb, enum fault_kind kind, struct span path, int64_t *ret_delay_ms)
