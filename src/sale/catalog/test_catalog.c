@@ -71,7 +71,8 @@ static void a_used_id_is_not_used_for_something_else(void **state)
 static void a_tenant_sees_only_its_own(void **state)
 {
     struct event_request req = fix_event_request(1, 1);
-    struct event_change change = {.id = EVENT_ID(1), .name = &(struct span)SPAN_LIT("Mine")};
+    const struct span name = SPAN_LIT("Mine");
+    struct event_change change = {.id = EVENT_ID(1), .name = &name};
     (void)state;
 
     REFUSED(fix_event(FIX_OTHER, &req), ERR_NOT_FOUND, "no_venue");
