@@ -46,7 +46,7 @@ fmt: ## format the C sources in place
 	@tools/lint-format --fix
 
 bench: native ## gatehouse-bench; BENCH_ARGS="sellout ..."
-	@$(BUILD)/src/prog/gatehouse-bench $(BENCH_ARGS)
+	@$(BUILD)/bench/gatehouse-bench $(BENCH_ARGS)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (20) each, with clang and sanitizers
 	@tools/run-fuzz
