@@ -147,8 +147,10 @@ export interface Scan {
 export interface Alert {
     id: string;
     kind: string;
-    /** Greater is worse. */
+    /** 1 note to 4 act now. */
     severity: number | string;
+    title?: string;
+    todo?: string;
     event: string | null;
     subject: string | null;
     facts: Record<string, unknown> | null;

@@ -130,7 +130,8 @@ function useHold(id: string | null, onGone: () => void): [Hold | null, (hold: Ho
             if (found.status === 'live') setHold(found);
             else onGone();
         }, (error: unknown) => {
-            if (current && error instanceof Problem && error.status >= 400 && error.status < 500) onGone();
+            // Signed out meanwhile: the hold may still live, and is looked for again after the sign-in.
+            if (current && error instanceof Problem && error.status !== 401 && error.status >= 400 && error.status < 500) onGone();
         });
         return () => { current = false; };
     }, [id]);
@@ -183,7 +184,7 @@ function Shop({ event, reload }: { event: EventInfo; reload: () => void }): JSX.
             change({ wish: null });
             setWishing(wish);
         }
-    }, [me, basket.wish]);
+    }, [me, basket.wish, basket.hold]);
     const onChosen = useCallback((chosen: number[]) => change({ chosen }), []);
 
     if (hold) {

@@ -8,6 +8,7 @@ import { amount, countdown, money } from '../shared/format';
 import { navigate } from '../shared/router';
 import type { EventInfo, HeldPlace, Hold, Order } from '../shared/types';
 import { Announce, Button, ErrorSummary, Notice, useNow, useSubmit } from '../shared/ui';
+import { useSignedIn } from './guard';
 
 const WARN_MS = 120_000;
 
@@ -69,10 +70,11 @@ export function HoldPanel({ event, hold, onHold, onEnd }: Props): JSX.Element {
     const release = useSubmit(async (key) => {
         await del(`/api/v1/holds/${hold.id}`, { idempotencyKey: key }).catch((error: unknown) => {
             // Gone already is what was wanted.
-            if (!(error instanceof Problem && (error.status === 404 || error.status === 410))) throw error;
+            if (!(error instanceof Problem && ([404, 409, 410].includes(error.status)))) throw error;
         });
         onEnd();
     });
+    useSignedIn(pay.error ?? extend.error ?? release.error);
     const said = over ? 'The time to hold your seats is over.' : leftMs <= WARN_MS ? `Two minutes left to hold your seats.${extendable ? ' You can extend the time.' : ''}` : '';
     return (
         <section class="card hold" aria-labelledby="hold-title" data-testid="hold">

@@ -15,8 +15,11 @@ import { SITE } from './site';
 
 const WAIT_SECONDS = 20;
 
-/** Follow an order while somebody may still be waiting for something to happen to it. */
-function useOrder(id: string, waiting: (order: Order) => boolean): { order: Order | undefined; error: unknown; set: (order: Order) => void } {
+/**
+ * Follow an order while somebody may still be waiting for something to happen to it. ask: somebody has come back from the
+ * provider, so it is asked too, should its message have been lost.
+ */
+function useOrder(id: string, ask: boolean, waiting: (order: Order) => boolean): { order: Order | undefined; error: unknown; set: (order: Order) => void } {
     const [order, setOrder] = useState<Order>();
     const [error, setError] = useState<unknown>();
     useEffect(() => {
@@ -26,9 +29,9 @@ function useOrder(id: string, waiting: (order: Order) => boolean): { order: Orde
             let known: Order | undefined;
             while (!signal.aborted) {
                 try {
-                    const query = known ? `?wait=${WAIT_SECONDS}&version=${known.version}` : '';
+                    const query = [ask ? 'ask=yes' : '', known ? `wait=${WAIT_SECONDS}&version=${known.version}` : ''].filter(Boolean).join('&');
                     const asked = Date.now();
-                    const next: Order = await get<Order>(`/api/v1/orders/${id}${query}`, { signal, timeoutMs: (WAIT_SECONDS + 10) * 1000, attempts: 1 });
+                    const next: Order = await get<Order>(`/api/v1/orders/${id}${query && `?${query}`}`, { signal, timeoutMs: (WAIT_SECONDS + 10) * 1000, attempts: 1 });
                     setOrder(next);
                     setError(undefined);
                     if (!waiting(next)) return;
@@ -71,7 +74,7 @@ function Steps({ at }: { at: number }): JSX.Element {
 }
 
 export function CheckoutPage({ id }: { id: string }): JSX.Element {
-    const { order, error } = useOrder(id, (o) => o.status === 'awaiting_payment' && !checkoutAddress(o.checkout_url));
+    const { order, error } = useOrder(id, false, (o) => o.status === 'awaiting_payment' && !checkoutAddress(o.checkout_url));
     const address = checkoutAddress(order?.checkout_url ?? null);
     useTitle('Payment', SITE);
     useSignedIn(error);
@@ -151,7 +154,7 @@ function Outcome({ order, onOrder }: { order: Order; onOrder: (order: Order) => 
 }
 
 export function OrderPage({ id }: { id: string }): JSX.Element {
-    const { order, error, set } = useOrder(id, (o) => o.status === 'awaiting_payment' || (o.status === 'paid' && o.tickets.length === 0));
+    const { order, error, set } = useOrder(id, true, (o) => o.status === 'awaiting_payment' || (o.status === 'paid' && o.tickets.length === 0));
     useTitle(order ? `Order: ${order.event_name}` : '', SITE);
     useSignedIn(error);
     if (!order) return <Pending error={error} what="your order" />;

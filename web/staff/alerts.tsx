@@ -23,7 +23,8 @@ export function factText(value: unknown): string {
 
 function severity(value: number | string): [look: string, words: string] {
     if (typeof value === 'string') return ['badge-warn', readable(value)];
-    return value >= 3 ? ['badge-bad', 'High'] : value === 2 ? ['badge-warn', 'Medium'] : ['badge-plain', 'Low'];
+    const levels: [string, string][] = [['badge-plain', 'Note'], ['badge-warn', 'Look at it'], ['badge-bad', 'Serious'], ['badge-bad', 'Act now']];
+    return levels[Math.min(4, Math.max(1, value)) - 1] ?? ['badge-warn', 'Look at it'];
 }
 
 function AlertCard({ alert }: { alert: Alert }): JSX.Element {
@@ -38,10 +39,11 @@ function AlertCard({ alert }: { alert: Alert }): JSX.Element {
     return (
         <li class={open ? 'card alert alert-open' : 'card alert'} data-testid="alert" data-kind={alert.kind} data-state={alert.state}>
             <div class="row between">
-                <h2>{readable(alert.kind)}</h2>
+                <h2>{alert.title ?? readable(alert.kind)}</h2>
                 <span class={`badge ${look}`}>{severe}</span>
             </div>
             <p class="soft"><time dateTime={alert.at}>{dateAndSeconds(alert.at, hereZone())}</time></p>
+            {alert.todo && <p data-testid="alert-todo">{alert.todo}</p>}
             <dl class="facts">
                 {facts.map(([name, value]) => <div key={name} class="fact"><dt>{readable(name)}</dt><dd>{factText(value)}</dd></div>)}
                 {alert.subject && <div class="fact"><dt>Subject</dt><dd>{alert.subject}</dd></div>}

@@ -83,7 +83,7 @@ export function EventPage({ id }: { id: string }): JSX.Element {
             )}
             <section class="card" aria-labelledby="prices">
                 <h2 id="prices">Prices</h2>
-                <div class="table-box" tabIndex={0} role="region" aria-labelledby="prices"><table>
+                <div class="table-box" tabIndex={0} role="group" aria-labelledby="prices"><table>
                     <thead><tr><th scope="col">Category</th><th scope="col" class="right">Price</th><th scope="col" class="right">Fee</th><th scope="col" class="right">Fans pay</th><th scope="col" class="right">Free</th></tr></thead>
                     <tbody>{event.categories.map((c) => (
                         <tr key={c.category}><th scope="row"><span class="swatch" style={{ backgroundColor: c.color }} aria-hidden="true" /> {c.name}</th>

@@ -150,7 +150,7 @@ function useFresh(desk: Desk): { fresh: string | null } {
         if (first === undefined && desk.alerts) setFirst(newest?.id ?? null);
     }, [desk.alerts]);
     const fresh = first !== undefined && newest && newest.id !== first && newest.state === 'open';
-    return { fresh: fresh ? newest.kind.replace(/_/g, ' ') : null };
+    return { fresh: fresh ? (newest.title ?? newest.kind.replace(/_/g, ' ')) : null };
 }
 
 function App(): JSX.Element {
