@@ -317,6 +317,7 @@ static bool rate_allows(struct call *c)
         http_rate_refuse(c->x, &v);
         return false;
     }
+    http_rate_headers(c->x, &v);
     return true;
 }
 
