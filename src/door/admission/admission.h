@@ -14,7 +14,7 @@
  *   A1  a ticket's n-th admission happens once: the partial UNIQUE index scan_admission decides, n <= the event's entries_max;
  *   A2  every judged scan leaves a row and a ledger entry, the rejected ones too; an answer is for ever: the same (device, sequence,
  *       code) gets it again, the same number with another code is refused;
- *   A3  a code that was validly signed and has no ticket row, or another one, is never admitted and raises unknown_ticket;
+ *   A3  a code that was validly signed and has no ticket row, or that of another place or a later generation, is never admitted and raises unknown_ticket;
  *   A4  alerts are raised in the transaction of the scan.
  */
 #include "store/store/store_admission.h"
@@ -58,7 +58,7 @@ RESULT device_revoke(struct store_tx *tx, struct ledger *ledger, struct device_i
  * of threads. A key id that is not known has the organiser's keys asked for again, at most once in ADMISSION_KEYS_AGAIN_MS.
  */
 struct admission_keys;
-enum { ADMISSION_KEYS_AGAIN_MS = 5000, ADMISSION_EVENTS_MAX = 1024 };
+enum { ADMISSION_KEYS_AGAIN_MS = 5000, ADMISSION_EVENTS_MAX = 256 };
 /* signer and clock must outlive it. */
 RESULT admission_keys_new(const struct signer_client *signer, const struct clock *clock,
                           struct admission_keys **ret_keys);
