@@ -19,7 +19,7 @@ const struct route api_routes[] = {
 };
 const size_t api_route_count = COUNT_OF(api_routes);
 
-enum { IDEMPOTENCY_MS = 24 * 60 * 60 * 1000, IDEMPOTENCY_KEY_MAX = 255, RETRY_AFTER_S = 1 };
+enum { IDEMPOTENCY_MS = 24 * 60 * 60 * 1000, IDEMPOTENCY_KEY_MAX = 255 };
 
 static void call_free(struct call *c)
 {
@@ -29,12 +29,28 @@ static void call_free(struct call *c)
     buf_done(&c->body);
 }
 
+/* Answers whose status says more than the error's kind does (RFC 6585, RFC 9110, the Idempotency-Key draft). */
+static const struct {
+    const char *slug;
+    int status;
+} particular[] = {{"precondition_required", 428},
+                  {"version_changed", 412},
+                  {"idempotency_key_reused", 422},
+                  {"bad_content_type", 415}};
+
 static void reply_error(struct call *c, const struct err_info *info)
 {
     if (info->code == ERR_BUSY)
         http_header_text(c->x, "Retry-After", "1");
     if (info->code >= ERR_UNCERTAIN)
         log_error_info(LOG_ERROR, c->route ? c->route->pattern : "request", info);
+    for (size_t i = 0; i < COUNT_OF(particular); i++)
+        if (strcmp(particular[i].slug, info->slug) == 0) {
+            http_reply_problem(c->x, &(struct http_problem){.status = particular[i].status,
+                                                            .type = info->slug,
+                                                            .detail = info->detail});
+            return;
+        }
     http_reply_error(c->x, info);
 }
 

@@ -114,12 +114,9 @@ struct sign_in {
     bool verified;
 };
 
-/* A refused sign-in commits, so that it is counted, and answers 401. */
-static enum err refuse(struct call *c, const char *slug, const char *sentence)
+/* A refused sign-in commits, so that it is counted, and answers with the error that the command raised. */
+static enum err refuse(struct call *c)
 {
-    enum err e = err_raise(ERR_UNAUTHENTICATED, NULL, __FILE__, __LINE__, slug, "%s", sentence);
-
-    (void)e;
     err_save(&c->failure);
     c->refused = true;
     return OK;
@@ -130,13 +127,8 @@ static enum err session_write(struct call *c)
     struct sign_in *s = c->args;
     struct session_opened opened;
 
-    if (s->candidate.account_no)
-        TRY(auth_sign_in_done(c->tx, &c->api->auth, s->candidate.account_no, s->verified, &opened));
-    if (!s->verified)
-        return refuse(
-            c, "sign_in_failed",
-            "Mail address or password are not right, or the account is locked for a while.");
-    return answer_me(c, 200, s->candidate.account_no, &opened);
+    TRY(auth_sign_in_done(c->tx, &c->api->auth, s->candidate.account_no, s->verified, &opened));
+    return opened.level == 0 ? refuse(c) : answer_me(c, 200, s->candidate.account_no, &opened);
 }
 
 enum err api_session_post(struct call *c)
@@ -179,8 +171,7 @@ static enum err totp_write(struct call *c)
     TRY(auth_totp_sign_in(c->tx, &c->api->auth, c->session.account_no, c->session.id, *code,
                           &refused, &opened));
     if (refused)
-        return refuse(c, "code_refused",
-                      "The code is not right, was used before, or there were too many tries.");
+        return refuse(c);
     return answer_me(c, 200, c->session.account_no, &opened);
 }
 

@@ -280,8 +280,8 @@ static struct due wait_for_work(struct ticker *t)
 {
     struct timespec until;
 
-    INVARIANT(clock_gettime(CLOCK_REALTIME, &until) == 0,
-              "the machine has a clock"); /* Why: a real wait, not product time */
+    /* Why clock_gettime: a real wait of the thread, not product time. */
+    INVARIANT(clock_gettime(CLOCK_REALTIME, &until) == 0, "the machine has a clock");
     until.tv_nsec += TICK_MS * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_nsec -= 1000000000L;
