@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_demo - gatehouse demo: an installation of its own, made at the first start, with a payment provider to test with beside it.
+ *
+ * The provider is another program (gatehouse-sandbox) with its own database and its own origin, a child of this process. What
+ * the settings file does not say (ports, provider, mail folder) is put into the settings in memory, so that the file stays what
+ * gatehouse init makes.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ground/encode/json.h"
+#include "ground/proc/sandbox.h"
+#include "ground/proc/spawn.h"
+#include "reach/cli/app.h"
+#include "reach/cli/commands.h"
+#include "reach/cli/demo_seed.h"
+#include "reach/cli/options.h"
+#include "reach/cli/tls_files.h"
+
+enum {
+    LOOK_EVERY_MS = 200,
+    PROVIDER_READY_MS = 10000,
+    PROVIDER_GRACE_MS = 1500,
+    URL_MAX = 300,
+    READY_LINE_MAX = 2048,
+    HOST_MAX = 64,
+};
+
+#define LOOPBACK "127.0.0.1"
+#define EVERYWHERE "0.0.0.0"
+
+static const char usage[] =
+    "Usage: gatehouse demo [options]\n"
+    "Starts a demonstration: three events, a payment provider that moves no money, mails on a "
+    "page.\n"
+    "The first start makes its data directory; later ones go on with it. Ctrl-C ends it.\n"
+    "  --dir DIR          where its data is (data/demo)\n"
+    "  --port N           plain HTTP, for this machine (8080; 0: any)\n"
+    "  --tls-port N       HTTPS, for phones on the network (8443; 0: any)\n"
+    "  --sandbox-port N   the payment provider (8090; 0: any)\n"
+    "  --local            this machine only: no HTTPS, nothing on the network\n"
+    "  --json             print one line of JSON first when it is ready\n"
+    "  --help             this text\n"
+    "Exit status: 0 ended by a signal, 2 could not start or a part of it failed.\n";
+
+struct demo {
+    const char *dir;
+    bool local, json, first;
+    uint16_t port, tls_port, sandbox_port;
+    char host[HOST_MAX]; /* how the network knows this machine */
+    char provider_url[URL_MAX];
+    struct install install;
+    struct proc_child provider;
+    struct app *app;
+};
+
+/* --- Ports -------------------------------------------------------------------------------------------------------------------- */
+
+struct port_wish {
+    const char *option, *text, *address;
+    uint16_t preset, *port;
+    int fd; /* held until all are chosen, so that no two are the same */
+};
+
+/* Bind it for a moment: a port that is taken is better said now, and with the option that helps. */
+static enum err choose_port(struct port_wish *w)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof at;
+    uint64_t port = w->preset;
+    int on = 1;
+
+    w->fd = -1;
+    ENSURE(!w->text || (text_to_u64(span_text(w->text), &port) == OK && port <= UINT16_MAX),
+           ERR_INVALID, "bad_port", "--%s takes a number from 0 to 65535.", w->option);
+    at.sin_port = htons((uint16_t)port);
+    ENSURE(inet_pton(AF_INET, w->address, &at.sin_addr) == 1, ERR_INVALID, "bad_address",
+           "%s is no address.", w->address);
+    w->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ENSURE(w->fd >= 0 && setsockopt(w->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0, ERR_IO,
+           "no_socket", "No socket: %s.", strerror(errno));
+    ENSURE(bind(w->fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(w->fd, 1) == 0 &&
+               getsockname(w->fd, (struct sockaddr *)&at, &len) == 0,
+           ERR_CONFLICT, "port_taken",
+           "port %u cannot be used (%s); choose another with --%s, or 0 for any.", (unsigned)port,
+           strerror(errno), w->option);
+    *w->port = ntohs(at.sin_port);
+    return OK;
+}
+
+static enum err choose_ports(struct port_wish *wishes, size_t count)
+{
+    enum err e = OK;
+    size_t n = 0;
+
+    while (e == OK && n < count)
+        e = choose_port(&wishes[n++]);
+    while (n > 0)
+        if (wishes[--n].fd >= 0)
+            close(wishes[n].fd);
+    return e;
+}
+
+/* --- The installation ---------------------------------------------------------------------------------------------------------- */
+
+static enum err make_directories(const char *path)
+{
+    char part[INSTALL_PATH_MAX];
+
+    ENSURE(strlen(path) < sizeof part, ERR_LIMIT, "bad_path", "The directory's name is too long.");
+    (void)snprintf(part, sizeof part, "%s", path);
+    for (char *slash = part + 1;; *slash++ = '/') {
+        slash = strchr(slash, '/');
+        if (slash)
+            *slash = '\0';
+        ENSURE(mkdir(part, 0700) == 0 || errno == EEXIST, ERR_IO, "disk_failed",
+               "%s cannot be made: %s.", part, strerror(errno));
+        if (!slash)
+            return OK;
+    }
+}
+
+/* The provider's folder marks a demonstration: nobody's real installation is sold from by accident. */
+static enum err open_install(struct demo *d)
+{
+    const struct install_wish wish = {.dir = d->dir};
+    char conf[INSTALL_PATH_MAX], own[INSTALL_PATH_MAX];
+
+    ENSURE(strlen(d->dir) > 0 && strlen(d->dir) <= 500, ERR_INVALID, "bad_path",
+           "--dir takes the name of a directory.");
+    (void)snprintf(conf, sizeof conf, "%.500s/gatehouse.conf", d->dir);
+    (void)snprintf(own, sizeof own, "%.500s/sandbox", d->dir);
+    d->first = access(conf, F_OK) != 0;
+    ENSURE(d->first || access(own, F_OK) == 0, ERR_CONFLICT, "not_a_demo",
+           "%s holds an installation that is no demonstration; choose another --dir.", d->dir);
+    if (d->first) {
+        TRY(make_directories(own));
+        TRY(install_create(&wish, clock_system()));
+    }
+    return install_open(d->dir, &d->install);
+}
+
+__attribute__((format(printf, 2, 3))) static void set(char *setting, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(setting, SETTING_MAX, format, args);
+    va_end(args);
+}
+
+static void put_settings(struct demo *d)
+{
+    struct settings *s = &d->install.settings;
+
+    set(s->server_listen, LOOPBACK ":%u", d->port);
+    set(s->server_tls_listen, "%s", "");
+    set(s->provider_ca_file, "%s", "");
+    if (!d->local) {
+        set(s->server_tls_listen, EVERYWHERE ":%u", d->tls_port);
+        if (!s->server_tls_cert[0])
+            set(s->provider_ca_file, "tls/ca.pem");
+    }
+    (void)snprintf(d->provider_url, sizeof d->provider_url, "%s://%s:%u",
+                   d->local ? "http" : "https", d->local ? LOOPBACK : d->host, d->sandbox_port);
+    set(s->provider_origin, "%s", d->provider_url);
+    set(s->provider_key_file, "provider-key");
+    set(s->provider_webhook_secret_file, "webhook-secret");
+    set(s->mail_url, "%s", "");
+    set(s->mail_dir, "mail");
+}
+
+/* --- The provider -------------------------------------------------------------------------------------------------------------- */
+
+/* Beside this program, or where the build puts it. */
+static enum err find_provider(char *out, size_t size)
+{
+    static const char *const places[] = {"gatehouse-sandbox", "sandbox/gatehouse-sandbox"};
+    char self[INSTALL_PATH_MAX];
+
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    ENSURE(n > 0 && (size_t)n < size - 64, ERR_IO, "no_program",
+           "This program's own place is unknown.");
+    self[n] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash)
+        slash[1] = '\0';
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        (void)snprintf(out, size, "%.900s%s", self, places[i]);
+        if (access(out, X_OK) == 0)
+            return OK;
+    }
+    FAIL(ERR_NOT_FOUND, "no_program",
+         "gatehouse-sandbox, the payment provider to test with, is not beside this program.");
+}
+
+static enum err spawn_provider(struct demo *d)
+{
+    char program[INSTALL_PATH_MAX], listen_at[HOST_MAX], db[INSTALL_PATH_MAX],
+        key[INSTALL_PATH_MAX], secret[INSTALL_PATH_MAX], cert[INSTALL_PATH_MAX],
+        cert_key[INSTALL_PATH_MAX], hook[URL_MAX];
+    const struct settings *s = &d->install.settings;
+    const char *argv[24] = {"gatehouse-sandbox",
+                            "--listen",
+                            listen_at,
+                            "--db",
+                            db,
+                            "--key-file",
+                            key,
+                            "--webhook-url",
+                            hook,
+                            "--webhook-secret-file",
+                            secret};
+    size_t n = 11;
+
+    TRY(find_provider(program, sizeof program));
+    (void)snprintf(listen_at, sizeof listen_at, "%s:%u", d->local ? LOOPBACK : EVERYWHERE,
+                   d->sandbox_port);
+    (void)snprintf(hook, sizeof hook, "http://" LOOPBACK ":%u/api/v1/provider/webhook", d->port);
+    install_path(&d->install, "sandbox/sandbox.sqlite", db);
+    install_path(&d->install, "provider-key", key);
+    install_path(&d->install, "webhook-secret", secret);
+    if (!d->local) {
+        bool own = s->server_tls_cert[0] != '\0';
+        install_path(&d->install, own ? s->server_tls_cert : "tls/server.pem", cert);
+        install_path(&d->install, own ? s->server_tls_key : "tls/server-key.pem", cert_key);
+        const char *const more[] = {"--tls-cert", cert,           "--tls-key",
+                                    cert_key,     "--public-url", d->provider_url};
+        for (size_t i = 0; i < COUNT_OF(more); i++)
+            argv[n++] = more[i];
+    }
+    const struct proc_spec spec = {.path = program, .argv = argv, .output = true};
+    return proc_spawn(&spec, &d->provider);
+}
+
+/* Its first line says that it listens; the end of the socket before that, that it could not. */
+static enum err await_provider(struct demo *d)
+{
+    AUTO(json_doc_free) struct json_doc *doc = NULL;
+    struct pollfd p = {.fd = d->provider.fd, .events = POLLIN};
+    struct json_object root;
+    char line[READY_LINE_MAX];
+    bool ready = false;
+    int n;
+
+    do
+        n = poll(&p, 1, PROVIDER_READY_MS);
+    while (n < 0 && errno == EINTR);
+    ENSURE(n > 0, ERR_EXPIRED, "provider_silent", "gatehouse-sandbox did not become ready in %d s.",
+           PROVIDER_READY_MS / 1000);
+    ssize_t len = recv(d->provider.fd, line, sizeof line, 0);
+    ENSURE(len > 0, ERR_IO, "provider_ended",
+           "gatehouse-sandbox ended before it was ready; see above.");
+    TRY(json_parse(span_of(line, (size_t)len), sizeof line, &doc));
+    TRY(json_root(doc, &root));
+    TRY(json_need_bool(&root, "ready", &ready));
+    ENSURE(ready, ERR_IO, "provider_ended", "gatehouse-sandbox is not ready.");
+    return OK;
+}
+
+static void stop_provider(struct demo *d)
+{
+    if (d->provider.pid > 0)
+        (void)kill(d->provider.pid, SIGTERM);
+    proc_stop(&d->provider, PROVIDER_GRACE_MS);
+}
+
+/* --- What is printed ---------------------------------------------------------------------------------------------------------- */
+
+static void say_seeding(const char *words)
+{
+    (void)fprintf(stderr, "Preparing: %s\n", words);
+}
+
+static void print_json(const struct demo *d)
+{
+    AUTO(buf_done) struct buf b = {0};
+    struct json_writer w;
+    const char *link = app_owner_link(d->app), *tls = app_tls_origin(d->app);
+
+    buf_init(&b, 8192);
+    json_w_init(&w, &b);
+    json_w_object(&w);
+    json_w_kv_bool(&w, "ready", true);
+    json_w_kv_cstr(&w, "origin", app_origin(d->app));
+    json_w_kv_cstr(&w, "http", app_http_origin(d->app));
+    json_w_kv_cstr(&w, "https", tls[0] ? tls : NULL);
+    json_w_kv_cstr(&w, "owner_link", link[0] ? link : NULL);
+    json_w_kv_bool(&w, "demo", true);
+    json_w_kv_cstr(&w, "sandbox", d->provider_url);
+    json_w_kv_cstr(&w, "dir", d->install.dir);
+    json_w_end(&w);
+    if (json_w_finish(&w) == OK)
+        (void)puts(buf_text(&b));
+}
+
+static void print_addresses(const char *where, const char *origin)
+{
+    (void)printf("%s\n"
+                 "  shop    %s/\n"
+                 "  staff   %s/staff/\n"
+                 "  gate    %s/gate/\n"
+                 "  mails   %s/mails\n",
+                 where, origin, origin, origin, origin);
+}
+
+static void print_welcome(const struct demo *d)
+{
+    const char *link = app_owner_link(d->app), *tls = app_tls_origin(d->app);
+
+    (void)printf("\nGatehouse demonstration. Its data: %s\n\n", d->install.dir);
+    print_addresses("On this machine", app_http_origin(d->app));
+    if (tls[0]) {
+        (void)printf("\n");
+        print_addresses("On phones in the same network", tls);
+        (void)printf("  Once per phone: open %s/ca.crt (the browser warns: go on),\n"
+                     "  install it (iPhone: Settings > Profile downloaded, then General > About > "
+                     "Certificate\n"
+                     "  Trust Settings; Android: Settings > Security > Install a certificate > "
+                     "CA), and the\n"
+                     "  warnings end. The payment page %s uses it too.\n",
+                     tls, d->provider_url);
+    }
+    if (link[0])
+        (void)printf("\nBecome the owner (works once, for a day)\n  %s\n", link);
+    (void)printf("\nPay with 4242 4242 4242 4242, any date ahead, any code; 4000 0000 0000 0002 is "
+                 "declined.\n"
+                 "Scan: staff > Devices makes a code that turns any phone into a scanner; the "
+                 "Cellar Club's\n"
+                 "doors are open now.\n"
+                 "Ctrl-C ends it; the next start goes on with the same data.\n\n");
+    (void)fflush(stdout);
+}
+
+/* --- Life ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Until a signal, or until a part is gone. */
+static int run_until_told(const struct demo *d, int signals)
+{
+    struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
+                           {.fd = d->provider.fd, .events = POLLIN}};
+
+    for (;;) {
+        fds[1].revents = 0;
+        int n = poll(fds, COUNT_OF(fds), LOOK_EVERY_MS);
+        if (n > 0 && (fds[0].revents & POLLIN) && proc_signals_read(signals) > 0)
+            return EXIT_DONE;
+        if (app_failed(d->app)) {
+            (void)fputs(
+                "gatehouse: demo: a part of the server has ended; the log above says which.\n",
+                stderr);
+            return EXIT_FAILED;
+        }
+        char ignored[READY_LINE_MAX];
+        if (n > 0 && fds[1].revents != 0 &&
+            recv(d->provider.fd, ignored, sizeof ignored, MSG_DONTWAIT) == 0) {
+            (void)fputs("gatehouse: demo: the payment provider (gatehouse-sandbox) has ended.\n",
+                        stderr);
+            return EXIT_FAILED;
+        }
+    }
+}
+
+static enum err start(struct demo *d)
+{
+    char mail[INSTALL_PATH_MAX];
+
+    TRY(sandbox_no_dumps());
+    TRY(crypto_init());
+    TRY(open_install(d));
+    put_settings(d);
+    if (!d->local && !d->install.settings.server_tls_cert[0])
+        TRY(tls_files_ready(&d->install, clock_system()));
+    TRY(spawn_provider(d));
+    TRY(await_provider(d));
+    install_path(&d->install, "mail", mail);
+    TRY(app_open(&(struct app_config){.install = &d->install, .mail_dir = mail}, &d->app));
+    return demo_seed(d->app, say_seeding);
+}
+
+static int run(struct demo *d, int signals)
+{
+    int status;
+
+    if (start(d) == OK) {
+        if (d->json)
+            print_json(d);
+        print_welcome(d);
+        status = run_until_told(d, signals);
+    } else {
+        status = options_failed("demo");
+    }
+    app_close(d->app);
+    stop_provider(d);
+    if (d->install.dir[0])
+        install_close(&d->install);
+    return status;
+}
+
+int command_demo(int argc, char **argv)
+{
+    struct demo d = {.provider = {.fd = -1}};
+    const char *port = NULL, *tls_port = NULL, *sandbox_port = NULL;
+    const struct option_spec specs[] = {
+        {"dir", &d.dir, NULL},         {"port", &port, NULL},
+        {"tls-port", &tls_port, NULL}, {"sandbox-port", &sandbox_port, NULL},
+        {"local", NULL, &d.local},     {"json", NULL, &d.json}};
+    int signals;
+
+    options_read(argc, argv, usage, specs, COUNT_OF(specs), NULL, 0, NULL);
+    if (!d.dir)
+        d.dir = "data/demo";
+    const char *outside = d.local ? LOOPBACK : EVERYWHERE;
+    struct port_wish wishes[] = {{"port", port, LOOPBACK, 8080, &d.port, -1},
+                                 {"sandbox-port", sandbox_port, outside, 8090, &d.sandbox_port, -1},
+                                 {"tls-port", tls_port, outside, 8443, &d.tls_port, -1}};
+    log_setup(LOG_WARN, "demo");
+    tls_files_shown_address(EVERYWHERE, d.host, sizeof d.host);
+    if (proc_signals_open(&signals) != OK ||
+        choose_ports(wishes, d.local ? COUNT_OF(wishes) - 1 : COUNT_OF(wishes)) != OK)
+        return options_failed("demo");
+    int status = run(&d, signals);
+    close(signals);
+    return status;
+}
