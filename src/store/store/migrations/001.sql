@@ -389,8 +389,8 @@ CREATE TABLE scan (
 ) @TABLE@;
 -- T1: a ticket's n-th admission happens once.
 CREATE UNIQUE INDEX scan_admission ON scan (ticket_id, admission_no) WHERE admitted = 1 AND conflict = 0;
-CREATE INDEX scan_event ON scan (event_no, received_ms);
-CREATE INDEX scan_admitted ON scan (event_no) WHERE admitted = 1 AND conflict = 0;
+CREATE INDEX scan_event ON scan (event_no, scan_no);
+CREATE INDEX scan_admitted ON scan (event_no, admitted, conflict) WHERE admitted = 1 AND conflict = 0;
 CREATE INDEX scan_organiser ON scan (organiser_no, scan_no);
 
 CREATE TABLE alert (
@@ -409,3 +409,5 @@ CREATE TABLE alert (
     handled_ms @INT@
 ) @TABLE@;
 CREATE INDEX alert_open ON alert (organiser_no, alert_no);
+-- What another of the same would be counted in.
+CREATE INDEX alert_like ON alert (organiser_no, kind, subject, alert_no) WHERE state = 'open';
