@@ -106,6 +106,22 @@ const steps = {
             await page.waitForTimeout(200);
             await shot(`staff-${name.replace('/', '-').slice(0, 12) || 'home'}`);
         }
+        await page.goto(`${base}/staff/events/new`);
+        await page.getByTestId('venue').selectOption('new');
+        await page.getByTestId('venue-name').fill('Halle 7');
+        await page.getByTestId('venue-address').fill('Kai 7, Kiel');
+        await shot('staff-new-1');
+        await page.getByTestId('venue-submit').click();
+        await page.getByTestId('plan-areas').check();
+        await shot('staff-new-2');
+        await page.getByTestId('plan-submit').click();
+        await page.getByTestId('event-name').fill('Basement Frequencies');
+        await page.getByTestId('starts_at').fill('2027-06-12T20:00');
+        await page.getByTestId('price-0').fill('45');
+        await page.getByTestId('price-1').fill('29.50');
+        await shot('staff-new-3');
+        await page.getByTestId('event-submit').click();
+        await page.getByTestId('put-on-sale').waitFor();
         await page.goto(`${base}/staff/devices`);
         await page.getByTestId('device-name').fill('Phone 5');
         await page.getByTestId('device-gate').fill('North 2');

@@ -106,6 +106,17 @@ function offsetMs(utcMs: number, zone: string): number {
     return wall - Math.floor(utcMs / 1000) * 1000;
 }
 
+/** Now on the clock of a zone, as a datetime-local field has it. */
+export function wallClock(zone: string, now = Date.now()): string {
+    let offset = 0;
+    try {
+        offset = offsetMs(now, zone);
+    } catch {
+        // A zone that this browser does not know: UTC, which the person sees and can change.
+    }
+    return new Date(now + offset).toISOString().slice(0, 16);
+}
+
 /** "2027-06-12T20:00" on the clock of a zone, as RFC 3339 UTC; null when it is no time. */
 export function zonedToUtc(local: string, zone: string): string | null {
     const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::\d\d)?$/.exec(local);
@@ -113,8 +124,13 @@ export function zonedToUtc(local: string, zone: string): string | null {
     const [year = 0, month = 0, day = 0, hour = 0, minute = 0] = match.slice(1).map(Number);
     const wall = Date.UTC(year, month - 1, day, hour, minute);
     // Twice: the offset at the first guess may be that of the other side of a clock change.
-    let utc = wall - offsetMs(wall, zone);
-    utc = wall - offsetMs(utc, zone);
+    let utc: number;
+    try {
+        utc = wall - offsetMs(wall, zone);
+        utc = wall - offsetMs(utc, zone);
+    } catch {
+        return null; // no such zone
+    }
     return new Date(utc).toISOString().replace('.000Z', 'Z');
 }
 

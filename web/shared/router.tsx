@@ -35,11 +35,6 @@ export function usePath(): string {
     return path;
 }
 
-/** A path of our own to come back to; anything that could lead to another site becomes the fallback. */
-export function safeNext(next: string | null, fallback: string): string {
-    return next && /^\/[A-Za-z0-9_\-/?=.#]*$/.test(next) && !next.startsWith('//') ? next : fallback;
-}
-
 export interface LinkProps {
     href: string;
     class?: string | undefined;

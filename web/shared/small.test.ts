@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Problem, problemOf, sentence } from './api';
-import { countdown, money, parseMinor, zonedToUtc } from './format';
+import { countdown, money, parseMinor, wallClock, zonedToUtc } from './format';
 import { encodeId, isId, makeId } from './id';
 import { Presence } from './presence';
 import { normaliseCode } from './scan-code';
@@ -41,6 +41,8 @@ test('a wall clock becomes UTC on both sides of a clock change', () => {
     assert.equal(zonedToUtc('2027-03-28T03:30', 'Europe/Berlin'), '2027-03-28T01:30:00Z');
     assert.equal(zonedToUtc('2027-06-12T20:00', 'America/New_York'), '2027-06-13T00:00:00Z');
     assert.equal(zonedToUtc('tomorrow', 'Europe/Berlin'), null);
+    assert.equal(wallClock('Europe/Berlin', Date.UTC(2027, 5, 12, 18, 0)), '2027-06-12T20:00');
+    assert.equal(wallClock('Mars/Olympus', Date.UTC(2027, 5, 12, 18, 0)), '2027-06-12T18:00');
 });
 
 test('a countdown never shows less than nothing', () => {

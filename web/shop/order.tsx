@@ -7,6 +7,7 @@ import { get, isAbort, Problem, post, sleep } from '../shared/api';
 import { amount, clock, dateAndTime, hereZone, plural } from '../shared/format';
 import { isId } from '../shared/id';
 import { Link, navigate, useTitle } from '../shared/router';
+import { checkoutAddress } from '../shared/urls';
 import type { Order, OrderStatus, Page } from '../shared/types';
 import { Announce, Button, ErrorSummary, Heading, Notice, Pending, useLoad, useSubmit } from '../shared/ui';
 import { PlaceLines } from './hold';
@@ -51,18 +52,6 @@ function useOrder(id: string, ask: boolean, waiting: (order: Order) => boolean):
         return () => abort.abort();
     }, [id]);
     return { order, error, set: setOrder };
-}
-
-/** The provider's page: another origin over HTTPS, or this very machine while trying things out. */
-export function checkoutAddress(text: string | null): string | null {
-    if (!text) return null;
-    try {
-        const url = new URL(text);
-        const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-        return url.protocol === 'https:' || (url.protocol === 'http:' && loopback) ? url.href : null;
-    } catch {
-        return null;
-    }
 }
 
 function Steps({ at }: { at: number }): JSX.Element {

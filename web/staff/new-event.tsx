@@ -5,7 +5,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { get, post } from '../shared/api';
-import { hereZone, money, parseMinor, plural, zonedToUtc } from '../shared/format';
+import { hereZone, money, parseMinor, plural, wallClock, zonedToUtc } from '../shared/format';
 import { navigate, useTitle } from '../shared/router';
 import type { EventInfo, Page } from '../shared/types';
 import { Button, ErrorSummary, Field, fieldError, Heading, Notice, Pending, Select, useLoad, useSubmit } from '../shared/ui';
@@ -194,8 +194,8 @@ const shifted = (local: string, minutes: number): string => {
 };
 
 /** The other times follow the start until somebody sets them. */
-function suggestedTime(key: string, starts: string): string {
-    if (key === 'sale_from') return shifted(new Date().toISOString().slice(0, 16), -new Date().getTimezoneOffset() - 5);
+function suggestedTime(key: string, starts: string, zone: string): string {
+    if (key === 'sale_from') return shifted(wallClock(zone), -5);
     if (!starts) return '';
     return shifted(starts, key === 'ends_at' ? 180 : key === 'doors_at' ? -90 : 0);
 }
@@ -206,7 +206,7 @@ function EventStep({ desk, venue, plan }: { desk: Desk; venue: Venue; plan: Plan
     const categories = useLoad(`categories ${plan.id}`, (signal) => planCategories(plan, signal));
     const set = (key: string) => (value: string) => setText((old) => ({ ...old, [key]: value }));
     const of = (key: string): string => text[key] ?? '';
-    const timeOf = (key: string): string => of(key) || suggestedTime(key, of('starts_at'));
+    const timeOf = (key: string): string => of(key) || suggestedTime(key, of('starts_at'), venue.time_zone);
     const currency = of('currency').toUpperCase();
     const ready = (categories.data ?? []).map((c) => {
         const given = prices[c.category] ?? { price: '', fee: '0' };
