@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls - the question to the provider, and which deed its answer is. */
+#include <string.h>
+
+#include "reach/settlement/inner.h"
+
+enum { TITLE_MAX = 200, URL_MAX = 512 };
+
+int64_t backoff_ms(int64_t tries)
+{
+    return tries < 6 ? INT64_C(1000) << (tries < 0 ? 0 : tries) : 60 * 1000;
+}
+
+static void later(struct flight *f, int64_t at_least_ms)
+{
+    f->wait_ms = backoff_ms(f->tries);
+    if (f->wait_ms < at_least_ms)
+        f->wait_ms = at_least_ms;
+    flight_submit(f, f->question == ASK_REFUND ? DEED_REFUND_LATER : DEED_LATER);
+}
+
+/* The provider understood, and will not. What may be our configuration, or its load, is not that. */
+static bool is_refusal(int status)
+{
+    return status >= 400 && status < 500 && status != 401 && status != 403 && status != 409 &&
+           status != 429;
+}
+
+static void log_answer(const struct flight *f, const struct courier_answer *a)
+{
+    static const char *const words[] = {"making a session", "asking about a session",
+                                        "expiring a session", "a refund"};
+    log_warn("%s: %s, status %d, request %s", words[f->question], a->why, a->status,
+             a->request_id[0] ? a->request_id : "unknown");
+}
+
+static void created(struct flight *f, const struct courier_answer *a)
+{
+    char id[ID_TEXT_MAX];
+
+    payment_id_format((*(const struct payment_id *)(const void *)f->id), id);
+    if (a->outcome == COURIER_NOT_SENT) {
+        later(f, 0);
+        return;
+    }
+    bool ok = a->outcome == COURIER_ANSWERED && a->status == 200 &&
+              stripe_session_read(a->body, &f->session) == OK && f->session.status == STRIPE_OPEN &&
+              f->session.url[0] && strcmp(f->session.client_reference, id) == 0 &&
+              f->session.amount.amount_minor == f->amount.amount_minor &&
+              currency_eq(f->session.amount.currency, f->amount.currency);
+    if (ok) {
+        flight_submit(f, DEED_OPENED);
+        return;
+    }
+    f->again = !(a->outcome == COURIER_ANSWERED && is_refusal(a->status));
+    f->wait_ms = backoff_ms(f->tries);
+    if (f->wait_ms < a->retry_after_s * 1000)
+        f->wait_ms = a->retry_after_s * 1000;
+    flight_submit(f, DEED_FAILED);
+}
+
+static void said(struct flight *f, const struct courier_answer *a)
+{
+    bool answered = a->outcome == COURIER_ANSWERED;
+
+    if (answered && a->status == 200 && stripe_session_read(a->body, &f->session) == OK &&
+        strcmp(f->session.ref, f->session_ref) == 0) {
+        flight_submit(f, DEED_SAYS);
+        return;
+    }
+    if (f->question == ASK_EXPIRE && answered && is_refusal(a->status)) {
+        /* It cannot be expired: paid, or expired before. The session itself says which. */
+        f->question = ASK_STATE;
+        flight_ask_soon(f);
+        return;
+    }
+    later(f, a->retry_after_s * 1000);
+}
+
+static void refunded(struct flight *f, const struct courier_answer *a)
+{
+    bool answered = a->outcome == COURIER_ANSWERED;
+
+    memset(&f->refund, 0, sizeof f->refund);
+    if (answered && a->status == 200 && stripe_refund_read(a->body, &f->refund) == OK) {
+        flight_submit(f, DEED_REFUND_SAYS);
+    } else if (answered && is_refusal(a->status)) {
+        f->refund = (struct stripe_refund){.failed = true};
+        flight_submit(f, DEED_REFUND_SAYS);
+    } else {
+        later(f, a->retry_after_s * 1000);
+    }
+}
+
+/* On the courier client's thread. */
+static void answered(void *context, const struct courier_answer *a)
+{
+    struct flight *f = context;
+
+    if (a->outcome != COURIER_ANSWERED || a->status != 200)
+        log_answer(f, a);
+    if (f->question == ASK_CREATE)
+        created(f, a);
+    else if (f->question == ASK_REFUND)
+        refunded(f, a);
+    else
+        said(f, a);
+}
+
+static enum err build_create(const struct flight *f, const struct call_wish *w,
+                             struct stripe_request *r)
+{
+    const struct settlement_config *c = &f->s->config;
+    char url[URL_MAX], order[ID_TEXT_MAX], title[TITLE_MAX];
+    size_t n = strlen(w->title);
+
+    if (n >= sizeof title) { /* not in the middle of a character */
+        n = sizeof title - 1;
+        while (n > 0 && ((unsigned char)w->title[n] & 0xC0) == 0x80)
+            n--;
+    }
+    memcpy(title, w->title, n);
+    title[n] = '\0';
+    order_id_format(w->order, order);
+    (void)snprintf(url, sizeof url, "%s/orders/%s", c->origin, order);
+    struct stripe_session_wish wish = {.amount = f->amount,
+                                       .title = title,
+                                       .success_url = url,
+                                       .cancel_url = url,
+                                       .expires_ms = clock_now_ms(c->clock) + ORDER_SESSION_MS};
+    memcpy(wish.payment.b, f->id, ID_BYTES);
+    return stripe_session_create(&wish, r);
+}
+
+static enum err build(const struct flight *f, const struct call_wish *w, struct stripe_request *r)
+{
+    struct refund_id refund;
+
+    if (f->question == ASK_CREATE)
+        return build_create(f, w, r);
+    if (f->question == ASK_STATE)
+        return stripe_session_ask(f->session_ref, r);
+    if (f->question == ASK_EXPIRE)
+        return stripe_session_expire(f->session_ref, r);
+    memcpy(refund.b, f->id, ID_BYTES);
+    return stripe_refund_create(refund, w->intent_ref, f->amount, r);
+}
+
+static enum err send_call(struct flight *f, const struct stripe_request *r)
+{
+    struct courier_call call = {.target = COURIER_PROVIDER,
+                                .method = r->method,
+                                .path = r->path,
+                                .body = buf_span(&r->form),
+                                .deadline_ms = f->s->config.call_ms,
+                                .done = answered,
+                                .context = f};
+
+    call.headers[call.header_count++] =
+        (struct courier_header){"Stripe-Version", STRIPE_API_VERSION};
+    if (r->idempotency_key[0])
+        call.headers[call.header_count++] =
+            (struct courier_header){"Idempotency-Key", r->idempotency_key};
+    return courier_submit(f->s->config.courier, &call);
+}
+
+void flight_ask(struct flight *f, const struct call_wish *wish)
+{
+    struct stripe_request r = {0};
+    enum err e = build(f, wish, &r);
+
+    if (e == OK) {
+        e = send_call(f, &r);
+        buf_done(&r.form);
+    }
+    if (e == OK)
+        return;
+    if (e != ERR_BUSY)
+        log_error_info(LOG_ERROR, "asking the provider", err_last());
+    flight_end(f); /* nothing was sent: it is due still */
+}

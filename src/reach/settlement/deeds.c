@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deeds - what an answer changes, as commands of the writer; and the table of flights. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "reach/settlement/inner.h"
+#include "watch/alert/alert.h"
+
+enum { MISMATCH_LOOK_MS = 10 * 60 * 1000 };
+
+void settlement_drop_reference(struct settlement *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool last = --s->references == 0;
+    pthread_mutex_unlock(&s->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&s->some);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES])
+{
+    struct flight *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return NULL;
+    f->s = s;
+    memcpy(f->id, id, ID_BYTES);
+    pthread_mutex_lock(&s->lock);
+    bool known = s->stopped || s->flight_count >= SETTLEMENT_CALLS_MAX;
+    for (const struct flight *o = s->flights; o && !known; o = o->next)
+        known = memcmp(o->id, id, ID_BYTES) == 0;
+    if (!known) {
+        f->next = s->flights;
+        s->flights = f;
+        s->flight_count++;
+        s->references++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!known)
+        return f;
+    free(f);
+    return NULL;
+}
+
+void flight_end(struct flight *f)
+{
+    struct settlement *s = f->s;
+
+    pthread_mutex_lock(&s->lock);
+    struct flight **at = &s->flights;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    s->flight_count--;
+    pthread_mutex_unlock(&s->lock);
+    free(f);
+    settlement_drop_reference(s);
+}
+
+void flight_ask_soon(struct flight *f)
+{
+    struct settlement *s = f->s;
+
+    pthread_mutex_lock(&s->lock);
+    bool stopped = s->stopped;
+    f->ask_soon = !stopped;
+    s->woken = true;
+    pthread_cond_signal(&s->some);
+    pthread_mutex_unlock(&s->lock);
+    if (stopped)
+        flight_end(f);
+}
+
+/* --- On the writer --------------------------------------------------------------------------------------------------- */
+
+static enum err raise(struct store_tx *tx, const struct flight *f, enum alert_kind kind,
+                      const char *subject)
+{
+    const struct alert_cause cause = {
+        .kind = kind, .organiser_no = f->organiser_no, .event_no = f->event_no, .subject = subject};
+    return alert_raise(tx, &cause, NULL);
+}
+
+/* Another amount than ours changes nothing of the order; a person must look. */
+static enum err session_says(struct store_tx *tx, const struct flight *f, struct payment_id payment)
+{
+    char subject[ID_TEXT_MAX];
+    enum err e = order_session_says(tx, f->s->config.ledger, &f->session, NULL);
+
+    if (e != ERR_CONFLICT || strcmp(err_last()->slug, "amount_mismatch") != 0)
+        return e;
+    payment_id_format(payment, subject);
+    TRY(raise(tx, f, ALERT_payment_mismatch, subject));
+    return store_payment_later(tx, payment, store_now_ms(tx) + MISMATCH_LOOK_MS);
+}
+
+static enum err refund_says(struct store_tx *tx, const struct flight *f, struct refund_id refund)
+{
+    char subject[ID_TEXT_MAX];
+
+    TRY(order_refund_says(tx, f->s->config.ledger, refund, &f->refund));
+    if (!f->refund.failed)
+        return OK;
+    refund_id_format(refund, subject);
+    return raise(tx, f, ALERT_refund_failed, subject);
+}
+
+static enum err do_deed(struct store_tx *tx, struct command *command)
+{
+    const struct flight *f = (const struct flight *)command;
+    struct ledger *ledger = f->s->config.ledger;
+    int64_t next_ms = store_now_ms(tx) + f->wait_ms;
+    struct payment_id payment;
+    struct refund_id refund;
+
+    memcpy(payment.b, f->id, ID_BYTES);
+    memcpy(refund.b, f->id, ID_BYTES);
+    switch (f->deed) {
+    case DEED_OPENED:
+        return order_session_opened(tx, ledger, payment, &f->session);
+    case DEED_FAILED:
+        return order_session_failed(tx, ledger, payment, f->again, next_ms);
+    case DEED_SAYS:
+        return session_says(tx, f, payment);
+    case DEED_LATER:
+        return store_payment_later(tx, payment, next_ms);
+    case DEED_REFUND_SAYS:
+        return refund_says(tx, f, refund);
+    case DEED_REFUND_LATER:
+        return store_refund_later(tx, refund, next_ms);
+    }
+    FAIL(ERR_CORRUPT, "bad_deed", "Nobody knows this deed.");
+}
+
+static void deed_done(struct command *command, const struct err_info *error)
+{
+    if (error)
+        log_error_info(LOG_ERROR, "settling", error);
+    flight_end((struct flight *)command);
+}
+
+void flight_submit(struct flight *f, enum deed deed)
+{
+    struct settlement *s = f->s;
+
+    f->deed = deed;
+    f->command = (struct command){.run = do_deed, .done = deed_done, .lane = LANE_SALE};
+    /* Why under the lock: after settlement_stop nothing may reach the writer. */
+    pthread_mutex_lock(&s->lock);
+    bool stopped = s->stopped;
+    /* A full queue must not lose an answer that comes only once: the thread submits it again. */
+    if (!stopped && writer_submit(s->config.writer, &f->command) != OK)
+        f->waits = true; /* else the flight may be gone already */
+    pthread_mutex_unlock(&s->lock);
+    if (stopped)
+        flight_end(f);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REACH_SETTLEMENT_INNER_H
+#define REACH_SETTLEMENT_INNER_H
+
+/* inner - shared by the files of this room: settlement.c (the thread), calls.c (what is asked), deeds.c (what the writer is told). */
+#include <pthread.h>
+
+#include "reach/notify/notify.h"
+#include "reach/settlement/settlement.h"
+
+enum { ASKED_MAX = 64 };
+
+enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
+
+/* What the writer is to do with an answer. */
+enum deed {
+    DEED_OPENED,       /* the session was made */
+    DEED_FAILED,       /* it was not */
+    DEED_SAYS,         /* what the session is */
+    DEED_LATER,        /* look again at next_ms */
+    DEED_REFUND_SAYS,  /* how the refund stands */
+    DEED_REFUND_LATER, /* try again at next_ms */
+};
+
+/* One payment or refund from the question to the end of its command. */
+struct flight {
+    struct command command; /* first */
+    struct flight *next;
+    struct settlement *s;
+    uint8_t id[ID_BYTES]; /* of the payment or refund */
+    enum question question;
+    char session_ref[STRIPE_REF_MAX];
+    struct money amount;
+    int64_t tries, organiser_no, event_no;
+    enum deed deed;
+    bool again; /* DEED_FAILED */
+    int64_t wait_ms;
+    struct stripe_session session;
+    struct stripe_refund refund;
+    bool waits;    /* the writer's queue was full; under the lock */
+    bool ask_soon; /* the thread is to send the question; under the lock */
+};
+
+struct settlement {
+    struct settlement_config config;
+    struct notify *notify;
+    struct store_reader *reader; /* the thread's */
+    int64_t started_ms;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t some;  /* monotonic */
+    bool stopped, woken, sweeping;
+    size_t references; /* the thread's owner, and one for each flight and sweep */
+    struct flight *flights;
+    size_t flight_count;
+    struct {
+        struct order_id order;
+        int64_t at_ms; /* monotonic */
+        bool done;
+    } asked[ASKED_MAX]; /* orders whose buyers came back, a ring */
+    size_t asked_next;
+
+    /* the thread's */
+    int64_t swept_ms;
+    struct payment_row payments[SETTLEMENT_CALLS_MAX];
+    struct refund_row refunds[SETTLEMENT_CALLS_MAX];
+};
+
+void settlement_drop_reference(struct settlement *s);
+/* NULL when it is in flight already, when enough is, or at the end. */
+struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES]);
+void flight_end(struct flight *f);
+/* Hand the deed to the writer; the flight ends by itself. */
+void flight_submit(struct flight *f, enum deed deed);
+
+/*
+ * Have the thread send the flight's question. Why not at once: answers come on the courier client's own thread, and a thread that
+ * waits to send there cannot read, which is what the other side may be waiting for.
+ */
+void flight_ask_soon(struct flight *f);
+
+/* calls.c: send the question (on the thread only); the answer's deed is submitted. */
+struct call_wish {
+    const char *title; /* ASK_CREATE */
+    struct order_id order;
+    const char *intent_ref; /* ASK_REFUND */
+};
+void flight_ask(struct flight *f, const struct call_wish *wish);
+
+/* 1 s, 2 s, 4 s, ... at most a minute. */
+int64_t backoff_ms(int64_t tries);
+
+#endif

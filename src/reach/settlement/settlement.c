@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settlement - the thread: what is due, who came back, and the sweeps. */
+#include "reach/settlement/settlement.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reach/settlement/inner.h"
+#include "store/store/store_catalog.h"
+
+enum {
+    CALL_MS = 20000,
+    SWEEP_MS = 2000,
+    ASK_AGAIN_MS = 2000,
+    ANSWERS_SWEPT = 500,
+    SCRATCH_MAX = 64 * 1024
+};
+
+static int64_t mono(void)
+{
+    return clock_mono_ms(clock_system());
+}
+
+/* An id begins with the time at which it was made. */
+static int64_t made_ms(const uint8_t id[ID_BYTES])
+{
+    return (int64_t)(get_u64be(id) >> 16);
+}
+
+/* --- Payments and refunds -------------------------------------------------------------------------------------------- */
+
+/* Why a name lookup for each: payments due at once are of few events, and the row is in the page cache. */
+static enum err create_session(struct settlement *s, struct store_tx *tx, struct flight *f,
+                               const struct order_row *o)
+{
+    struct arena arena;
+    struct event_row event;
+
+    arena_init(&arena, SCRATCH_MAX);
+    enum err e = store_event_by_no(tx, &arena, o->event_no, &event);
+    if (e == OK) {
+        const struct call_wish wish = {.title = event.name, .order = o->id};
+        f->question = ASK_CREATE;
+        flight_ask(f, &wish);
+    } else {
+        flight_end(f);
+    }
+    arena_done(&arena);
+    (void)s;
+    return e;
+}
+
+static void fail_attempt(struct flight *f, bool again)
+{
+    f->again = again;
+    f->wait_ms = 0;
+    flight_submit(f, DEED_FAILED);
+}
+
+/* T2: an attempt from before the start may have been sent. */
+static enum err drive_payment(struct settlement *s, struct store_tx *tx,
+                              const struct payment_row *p)
+{
+    struct order_row o;
+    bool over;
+
+    TRY(store_order_by_id(tx, p->order, &o));
+    over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
+    struct flight *f = flight_begin(s, p->id.b);
+    if (!f)
+        return OK;
+    f->amount = p->amount;
+    f->tries = p->tries;
+    f->organiser_no = o.organiser_no;
+    f->event_no = o.event_no;
+    (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", p->session_ref);
+    if (p->state == PAYMENT_CREATING) {
+        f->tries += p->attempt - 1;
+        if (over || !s->config.provider)
+            fail_attempt(f, false);
+        else if (made_ms(p->id.b) < s->started_ms)
+            fail_attempt(f, true);
+        else
+            return create_session(s, tx, f, &o);
+        return OK;
+    }
+    f->question = over ? ASK_EXPIRE : ASK_STATE;
+    flight_ask(f, NULL);
+    return OK;
+}
+
+static enum err drive_refund(struct settlement *s, struct store_tx *tx, const struct refund_row *r)
+{
+    struct order_row o;
+
+    TRY(store_order_by_id(tx, r->order, &o));
+    struct flight *f = flight_begin(s, r->id.b);
+    if (!f)
+        return OK;
+    f->question = ASK_REFUND;
+    f->amount = r->amount;
+    f->tries = r->tries;
+    f->organiser_no = r->organiser_no;
+    f->event_no = o.event_no;
+    const struct call_wish wish = {.intent_ref = r->intent_ref};
+    flight_ask(f, &wish);
+    return OK;
+}
+
+static enum err drive_due(struct settlement *s, struct store_tx *tx)
+{
+    size_t count;
+
+    TRY(store_payments_due(tx, store_now_ms(tx), s->payments, COUNT_OF(s->payments), &count));
+    for (size_t i = 0; i < count; i++)
+        TRY(drive_payment(s, tx, &s->payments[i]));
+    TRY(store_refunds_due(tx, store_now_ms(tx), s->refunds, COUNT_OF(s->refunds), &count));
+    for (size_t i = 0; i < count && s->config.provider; i++)
+        TRY(drive_refund(s, tx, &s->refunds[i]));
+    return OK;
+}
+
+/* --- Buyers who came back -------------------------------------------------------------------------------------------- */
+
+static bool next_asked(struct settlement *s, struct order_id *ret_order)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < ASKED_MAX && !found; i++) {
+        found = s->asked[i].at_ms != 0 && !s->asked[i].done;
+        if (found) {
+            *ret_order = s->asked[i].order;
+            s->asked[i].done = true;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+static enum err drive_asked(struct settlement *s, struct store_tx *tx)
+{
+    struct order_id order;
+    struct payment_row p;
+
+    while (next_asked(s, &order)) {
+        enum err e = store_payment_newest(tx, order, &p);
+        if (e == ERR_NOT_FOUND)
+            continue;
+        TRY(e);
+        if (p.state == PAYMENT_OPEN)
+            TRY(drive_payment(s, tx, &p));
+    }
+    return OK;
+}
+
+/* --- Sweeps ---------------------------------------------------------------------------------------------------------- */
+
+struct sweep {
+    struct command command; /* first */
+    struct settlement *s;
+};
+
+static enum err do_sweep(struct store_tx *tx, struct command *c)
+{
+    size_t holds;
+    int64_t answers;
+
+    (void)c;
+    TRY(hold_sweep(tx, &holds));
+    return store_idempotency_expire(tx, ANSWERS_SWEPT, &answers);
+}
+
+static void end_sweep(struct sweep *w)
+{
+    struct settlement *s = w->s;
+
+    pthread_mutex_lock(&s->lock);
+    s->sweeping = false;
+    pthread_mutex_unlock(&s->lock);
+    free(w);
+    settlement_drop_reference(s);
+}
+
+static void sweep_done(struct command *c, const struct err_info *error)
+{
+    if (error)
+        log_error_info(LOG_ERROR, "sweeping", error);
+    end_sweep((struct sweep *)c);
+}
+
+static void sweep(struct settlement *s)
+{
+    if (s->swept_ms && mono() - s->swept_ms < SWEEP_MS)
+        return;
+    s->swept_ms = mono();
+    struct sweep *w = calloc(1, sizeof *w);
+    if (!w)
+        return;
+    *w = (struct sweep){{.run = do_sweep, .done = sweep_done, .lane = LANE_BACK}, s};
+    pthread_mutex_lock(&s->lock);
+    bool busy = s->sweeping || s->stopped;
+    if (!busy) {
+        s->references++;
+        s->sweeping = true;
+        busy = writer_submit(s->config.writer, &w->command) != OK;
+        if (busy) {
+            s->references--;
+            s->sweeping = false;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (busy)
+        free(w);
+}
+
+/* --- The thread ------------------------------------------------------------------------------------------------------ */
+
+/* Answers that found the writer's queue full. */
+static void submit_waiting(struct settlement *s)
+{
+    pthread_mutex_lock(&s->lock);
+    for (struct flight *f = s->flights, *next; f && !s->stopped; f = next) {
+        next = f->next;
+        if (!f->waits)
+            continue;
+        f->waits = false; /* before: the writer may end the flight as soon as it has it */
+        if (writer_submit(s->config.writer, &f->command) != OK) {
+            f->waits = true;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void ask_waiting(struct settlement *s)
+{
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        struct flight *f = s->flights;
+        while (f && !f->ask_soon)
+            f = f->next;
+        if (f)
+            f->ask_soon = false;
+        bool stopped = s->stopped;
+        pthread_mutex_unlock(&s->lock);
+        if (!f)
+            return;
+        if (stopped)
+            flight_end(f);
+        else
+            flight_ask(f, NULL);
+    }
+}
+
+static enum err look(struct settlement *s)
+{
+    struct store_tx *tx;
+
+    TRY(store_read_begin(s->reader, &tx));
+    enum err e = drive_due(s, tx);
+    if (e == OK)
+        e = drive_asked(s, tx);
+    store_read_end(tx);
+    TRY(e);
+    return notify_run(s->notify, s->reader);
+}
+
+/* False at the end. */
+static bool wait_for_work(struct settlement *s)
+{
+    int64_t at_ms = mono() + SETTLEMENT_LOOK_MS;
+    const struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
+
+    pthread_mutex_lock(&s->lock);
+    while (!s->woken && !s->stopped)
+        if (pthread_cond_timedwait(&s->some, &s->lock, &until) != 0)
+            break;
+    s->woken = false;
+    bool go_on = !s->stopped;
+    pthread_mutex_unlock(&s->lock);
+    return go_on;
+}
+
+static void *run(void *context)
+{
+    struct settlement *s = context;
+
+    do {
+        submit_waiting(s);
+        ask_waiting(s);
+        if (look(s) != OK)
+            log_error_info(LOG_ERROR, "settlement", err_last());
+        sweep(s);
+    } while (wait_for_work(s));
+    return NULL;
+}
+
+static enum err start_thread(struct settlement *s)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int why = pthread_create(&s->thread, NULL, run, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ENSURE(why == 0, ERR_NOMEM, "no_thread", "No thread: %s", strerror(why));
+    return OK;
+}
+
+static enum err set_up(struct settlement *s)
+{
+    const struct settlement_config *c = &s->config;
+    const struct notify_config notify = {.writer = c->writer,
+                                         .keyring = c->keyring,
+                                         .courier = c->courier,
+                                         .origin = c->origin,
+                                         .mail_from = c->mail_from,
+                                         .zoneinfo_dir = c->zoneinfo_dir};
+    struct store_tx *tx;
+
+    TRY(store_reader_open(c->store, &s->reader));
+    TRY(store_read_begin(s->reader, &tx));
+    s->started_ms = store_now_ms(tx);
+    store_read_end(tx);
+    TRY(notify_new(&notify, &s->notify));
+    return start_thread(s);
+}
+
+static void release(struct settlement *s)
+{
+    notify_free(s->notify);
+    store_reader_close(s->reader);
+    s->notify = NULL;
+    s->reader = NULL;
+    settlement_drop_reference(s);
+}
+
+enum err settlement_start(const struct settlement_config *config, struct settlement **ret)
+{
+    struct settlement *s = calloc(1, sizeof *s);
+    pthread_condattr_t attr;
+
+    ENSURE(s, ERR_NOMEM, "no_memory", "No memory.");
+    s->config = *config;
+    if (s->config.call_ms <= 0)
+        s->config.call_ms = CALL_MS;
+    s->references = 1;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->some, &attr);
+    pthread_condattr_destroy(&attr);
+    enum err e = set_up(s);
+    if (e != OK) {
+        release(s);
+        return e;
+    }
+    *ret = s;
+    return OK;
+}
+
+void settlement_stop(struct settlement *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->stopped = true;
+    pthread_cond_signal(&s->some);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    /* Flights that wait for the thread end here; others when their answers come. */
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        struct flight *f = s->flights;
+        while (f && !f->waits && !f->ask_soon)
+            f = f->next;
+        pthread_mutex_unlock(&s->lock);
+        if (!f)
+            break;
+        flight_end(f);
+    }
+    release(s);
+}
+
+void settlement_wake(struct settlement *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->woken = true;
+    pthread_cond_signal(&s->some);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void settlement_ask_now(struct settlement *s, struct order_id order)
+{
+    int64_t now_ms = mono();
+    bool recent = false;
+
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < ASKED_MAX; i++)
+        recent |= s->asked[i].at_ms != 0 && now_ms - s->asked[i].at_ms < ASK_AGAIN_MS &&
+                  order_id_eq(s->asked[i].order, order);
+    if (!recent) {
+        s->asked[s->asked_next].order = order;
+        s->asked[s->asked_next].at_ms = now_ms;
+        s->asked[s->asked_next].done = false;
+        s->asked_next = (s->asked_next + 1) % ASKED_MAX;
+        s->woken = true;
+        pthread_cond_signal(&s->some);
+    }
+    pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REACH_SETTLEMENT_SETTLEMENT_H
+#define REACH_SETTLEMENT_SETTLEMENT_H
+
+/*
+ * settlement - drives every payment and refund to its end: looks at what is due, asks the provider through the courier, and gives
+ * the answers to the writer. Also the clockwork of small things: due mails (reach/notify), holds that are over, old answers.
+ *
+ * What it is: one thread with a reader of its own, and calls in flight. It decides nothing: what an answer means for an order is
+ * sale/order's, in the writer's transaction. Losing this process at any moment loses nothing: what is due is in the rows.
+ * What it is not: the webhook (reach/api), which says the same things sooner.
+ *
+ *   payment creating   -> make a session. Made: open. Refused: the order ends. Nobody knows, or the provider is busy: a new attempt
+ *                         with a new key, later. Made before this process started: the same, at once, without asking.
+ *   payment open, due  -> ask what it is; past its time or cancelled: ask to expire it, and when it cannot be, what it is.
+ *   refund asked, due  -> ask for it, under its own key, until there is an answer.
+ *
+ * Invariants:
+ *   T1  a payment or refund has at most one call in flight, from the question to the end of its command;
+ *   T2  a key under which something may have been sent is never used to make a session again;
+ *   T3  an order's places are freed only by a session that cannot be paid any more: expired by the provider's own word, or one
+ *       whose address nobody has seen.
+ */
+#include "reach/courier/courier.h"
+#include "sale/order/order.h"
+#include "store/store/writer.h"
+#include "trust/keyring/keyring.h"
+
+struct settlement;
+
+enum { SETTLEMENT_CALLS_MAX = 64, SETTLEMENT_LOOK_MS = 250 };
+
+struct settlement_config {
+    struct store *store;
+    struct writer *writer;
+    struct ledger *ledger;
+    struct keyring *keyring;
+    struct courier_client *courier;
+    const struct clock *clock; /* the store's: for expiry of sessions */
+    const struct rng *rng;
+    const char *origin;    /* of the pages, for the addresses after payment; no slash at the end */
+    const char *mail_from; /* reach/notify */
+    const char *zoneinfo_dir; /* NULL: the system's */
+    bool provider;            /* false: there is none to ask, and orders that need payment end */
+};
+
+/* The config is copied, its strings must stay. */
+RESULT settlement_start(const struct settlement_config *config, struct settlement **ret_settlement);
+/*
+ * Ends the thread; nothing reaches the writer or courier after this returns. Calls in flight end by themselves: their answers are
+ * dropped, and found again at the next start. NULL is fine.
+ */
+void settlement_stop(struct settlement *s);
+/* Something may be due. Any thread. NULL is fine. */
+void settlement_wake(struct settlement *s);
+/* A buyer came back from the provider: ask about this order's session now (at most every two seconds). Any thread. */
+void settlement_ask_now(struct settlement *s, struct order_id order);
+
+#endif
