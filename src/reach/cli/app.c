@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "door/admission/admission.h"
@@ -552,9 +553,24 @@ void app_close(struct app *app)
     free(app);
 }
 
+/* Leaves it to be reaped by app_close. */
+static bool has_ended(const struct proc_child *child)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    return child->pid > 0 &&
+           waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid != 0;
+}
+
 bool app_failed(const struct app *app)
 {
-    return __atomic_load_n(&app->failed, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&app->failed, __ATOMIC_ACQUIRE))
+        return true;
+    if (!has_ended(&app->signer_child))
+        return false;
+    log_error("the signer process has ended: the server ends");
+    return true;
 }
 
 const char *app_origin(const struct app *app)

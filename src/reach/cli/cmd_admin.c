@@ -80,7 +80,7 @@ static enum err open_store(const struct install *i, bool read_only, struct store
 
 static enum err write_link(const struct install *i, struct owner_link *link)
 {
-    static const struct writer_config one = {.queue_max = 1, .batch_max = 1};
+    static const struct writer_config one = {.queue_max = 1, .batch_max = LANE_COUNT};
     struct store *store;
     struct writer *writer;
 

@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,6 +63,7 @@ struct demo {
     char host[HOST_MAX]; /* how the network knows this machine */
     char provider_url[URL_MAX];
     struct install install;
+    int lock_fd;
     struct proc_child provider;
     struct app *app;
 };
@@ -131,6 +134,19 @@ static enum err make_directories(const char *path)
     }
 }
 
+static enum err lock(struct demo *d, const char *own)
+{
+    char path[INSTALL_PATH_MAX];
+
+    (void)snprintf(path, sizeof path, "%.900s/lock", own);
+    d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    ENSURE(d->lock_fd >= 0, ERR_IO, "disk_failed", "%s cannot be opened: %s.", path,
+           strerror(errno));
+    ENSURE(flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0, ERR_BUSY, "in_use",
+           "a demonstration with the data of %s runs already.", d->dir);
+    return OK;
+}
+
 /* The provider's folder marks a demonstration: nobody's real installation is sold from by accident. */
 static enum err open_install(struct demo *d)
 {
@@ -144,10 +160,11 @@ static enum err open_install(struct demo *d)
     d->first = access(conf, F_OK) != 0;
     ENSURE(d->first || access(own, F_OK) == 0, ERR_CONFLICT, "not_a_demo",
            "%s holds an installation that is no demonstration; choose another --dir.", d->dir);
-    if (d->first) {
+    if (d->first)
         TRY(make_directories(own));
+    TRY(lock(d, own));
+    if (d->first)
         TRY(install_create(&wish, clock_system()));
-    }
     return install_open(d->dir, &d->install);
 }
 
@@ -405,12 +422,14 @@ static int run(struct demo *d, int signals)
     stop_provider(d);
     if (d->install.dir[0])
         install_close(&d->install);
+    if (d->lock_fd >= 0)
+        close(d->lock_fd);
     return status;
 }
 
 int command_demo(int argc, char **argv)
 {
-    struct demo d = {.provider = {.fd = -1}};
+    struct demo d = {.lock_fd = -1, .provider = {.fd = -1}};
     const char *port = NULL, *tls_port = NULL, *sandbox_port = NULL;
     const struct option_spec specs[] = {
         {"dir", &d.dir, NULL},         {"port", &port, NULL},

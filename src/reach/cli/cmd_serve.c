@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_serve - gatehouse serve, and the two processes it starts. */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +87,10 @@ int command_signer(int argc, char **argv)
     options_read(argc, argv, "Usage: gatehouse signer --dir DIR (started by gatehouse serve)\n",
                  specs, COUNT_OF(specs), NULL, 0, NULL);
     log_setup(LOG_INFO, "signer");
+    /* It ends when the server closes the socket, after the last checkpoint was signed; not with it, at one Ctrl-C for all. */
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
     if (!dir || install_open(dir, &install) != OK)
         return options_failed("signer");
     install_path(&install, "signer", own);

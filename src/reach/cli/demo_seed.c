@@ -20,8 +20,12 @@ enum {
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
 
-/* The last ten bytes of the ids of our events: how a later start knows them among what visitors have made. */
-static const uint8_t mark[] = {'n', 'o', 'r', 't', 'h', 'l', 'i', 'g', 'h', 't'};
+/*
+ * The ids of our events end in these bytes and the number of the show: how a later start knows them among what visitors have
+ * made, whatever they are called now.
+ */
+static const uint8_t mark[] = {'n', 'o', 'r', 't', 'h', 'l', 'i', 'v', 'e'};
+enum { MARK_AT = ID_BYTES - 1 - (int)sizeof mark };
 
 static const char slug[] = "northlight";
 
@@ -227,7 +231,8 @@ static enum err fill_event(struct making *m, size_t nth, struct venue_id venue, 
                                 .categories = m->categories,
                                 .category_count = m->event.category_count};
     put_u64be(e->id.b, ((uint64_t)m->s->now_ms + nth) << 16);
-    memcpy(e->id.b + ID_BYTES - sizeof mark, mark, sizeof mark);
+    memcpy(e->id.b + MARK_AT, mark, sizeof mark);
+    e->id.b[ID_BYTES - 1] = (uint8_t)nth;
     return set_times(show, m->s->now_ms, e);
 }
 
@@ -301,7 +306,7 @@ static enum err put_on_sale(struct store_tx *tx, void *context)
 
 static bool is_ours(const struct event_row *e)
 {
-    return memcmp(e->id.b + ID_BYTES - sizeof mark, mark, sizeof mark) == 0;
+    return memcmp(e->id.b + MARK_AT, mark, sizeof mark) == 0;
 }
 
 /* The signer first, so that no ticket is sold that could not be minted. Blocks, so not in the writer. */
@@ -360,10 +365,11 @@ static enum err look(struct seeding *s)
     return e;
 }
 
-static const struct event_row *find_show(const struct seeding *s, const struct show *show)
+/* The newest of them. */
+static const struct event_row *find_show(const struct seeding *s, size_t nth)
 {
-    for (size_t i = 0; i < s->event_count; i++) /* newest first */
-        if (is_ours(&s->events[i]) && strcmp(s->events[i].name, show->name) == 0)
+    for (size_t i = 0; i < s->event_count; i++)
+        if (is_ours(&s->events[i]) && s->events[i].id.b[ID_BYTES - 1] == nth)
             return &s->events[i];
     return NULL;
 }
@@ -391,12 +397,12 @@ static enum err seed(struct seeding *s)
         return OK;
     int64_t organiser_no = s->ours ? s->organiser.no : 0;
     for (size_t i = 0; i < SHOW_COUNT; i++)
-        if (!find_show(s, &shows[i])) {
+        if (!find_show(s, i)) {
             tell(s, shows[i].venue);
             TRY(make_show(s, i, &organiser_no));
         }
     TRY(look(s));
-    const struct event_row *club = find_show(s, &shows[CLUB]);
+    const struct event_row *club = find_show(s, CLUB);
     if (club && club->ends_ms <= s->now_ms) {
         tell(s, "another night at the club");
         TRY(make_club_night(s, club));
