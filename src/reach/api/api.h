@@ -37,7 +37,7 @@ struct api_config {
     const char *pages_dir; /* built pages; NULL: none are served */
     const char *origin;    /* public origin of the pages, no trailing slash */
     const char *origins
-        [4]; /* others that are ours too (loopback, a host name); NULL-terminated unless full */
+        [4]; /* others that are ours too (loopback, this machine's address); NULL where there is none */
     const char *
         provider_origin; /* where checkout pages live: allowed as a form target and shown in docs */
     struct span webhook_secret; /* of the provider */

@@ -172,6 +172,7 @@ enum err api_order_post(struct call *c)
     TRY(JSON_ID(&root, "hold", hold, &req->hold));
     TRY(json_object_end(&root));
     req->account_no = c->session.account_no;
+    req->return_no = call_origin_no(c) > 0 ? call_origin_no(c) : 0;
     return call_write(c, order_write, req);
 }
 

@@ -127,6 +127,8 @@ RESULT call_json_id(struct json_object *o, const char *key, const char *prefix,
                     uint8_t ret_id[ID_BYTES]);
 #define JSON_ID(o, key, kind, ret) call_json_id((o), (key), kind##_id_prefix, (ret)->b)
 RESULT call_json_time(struct json_object *o, const char *key, int64_t *ret_ms);
+/* Which of our origins the request's Origin names: 0 the public one, i + 1 for origins[i]; -1 for none of them. */
+int call_origin_no(const struct call *c);
 /* ERR_NOT_FOUND, ERR_DENIED as access_check. */
 RESULT call_permit(struct call *c, int64_t organiser_no, int64_t event_no);
 /* ?limit= and ?cursor= (an opaque pair of numbers). */

@@ -72,25 +72,28 @@ static void reply_answer(struct call *c)
 
 /* --- who asks ---------------------------------------------------------------------------------------------------------- */
 
-static bool own_origin(const struct api *api, struct span origin)
+int call_origin_no(const struct call *c)
 {
-    if (span_eq_text(origin, api->config.origin))
-        return true;
-    for (size_t i = 0; i < COUNT_OF(api->config.origins) && api->config.origins[i]; i++)
-        if (span_eq_text(origin, api->config.origins[i]))
-            return true;
-    return false;
+    const struct api_config *config = &c->api->config;
+    struct span origin = http_field(&c->x->request, "Origin");
+
+    if (!origin.data)
+        return -1;
+    for (size_t i = 0; i < COUNT_OF(config->origins); i++)
+        if (config->origins[i] && span_eq_text(origin, config->origins[i]))
+            return (int)i + 1;
+    return span_eq_text(origin, config->origin) ? 0 : -1;
 }
 
 /* A write that carries the cookie must come from a page of ours (Fetch standard: browsers send both headers on such requests). */
 static enum err check_origin(struct call *c)
 {
     const struct http_request *r = &c->x->request;
-    struct span origin = http_field(r, "Origin"), site = http_field(r, "Sec-Fetch-Site");
+    struct span site = http_field(r, "Sec-Fetch-Site");
 
     if (r->method == HTTP_GET || r->method == HTTP_HEAD || !c->by_cookie)
         return OK;
-    ENSURE(origin.data && own_origin(c->api, origin), ERR_DENIED, "cross_origin",
+    ENSURE(call_origin_no(c) >= 0, ERR_DENIED, "cross_origin",
            "Writes with the session cookie are taken from our own pages only.");
     ENSURE(!site.data || span_eq_text(site, "same-origin"), ERR_DENIED, "cross_origin",
            "Writes with the session cookie are taken from our own pages only.");

@@ -313,6 +313,8 @@ static enum err open_settlement(struct app *app)
                                              .clock = app->clock,
                                              .rng = rng_system(),
                                              .origin = app->origin,
+                                             .return_origins = {app->origin, app->http_origin[0] ? app->http_origin : NULL,
+                                                                app->tls_origin[0] ? app->tls_origin : NULL},
                                              .mail_from = s->mail_from,
                                              .provider = s->provider_origin[0] != '\0'};
     return settlement_start(&config, &app->settlement);
@@ -364,11 +366,8 @@ static enum err open_api(struct app *app)
                                 .rates_off = !setting_on(s->limits_rates),
                                 .clock = app->clock,
                                 .rng = rng_system()};
-    size_t n = 0;
-    if (app->http_origin[0])
-        config.origins[n++] = app->http_origin;
-    if (app->tls_origin[0])
-        config.origins[n++] = app->tls_origin;
+    config.origins[0] = app->http_origin[0] ? app->http_origin : NULL;
+    config.origins[1] = app->tls_origin[0] ? app->tls_origin : NULL;
     return api_new(&config, &app->api);
 }
 

@@ -122,7 +122,10 @@ static enum err build_create(const struct flight *f, const struct call_wish *w,
     memcpy(title, w->title, n);
     title[n] = '\0';
     order_id_format(w->order, order);
-    (void)snprintf(url, sizeof url, "%s/orders/%s", c->origin, order);
+    const char *back = w->return_no >= 0 && (size_t)w->return_no < COUNT_OF(c->return_origins)
+                           ? c->return_origins[w->return_no]
+                           : NULL;
+    (void)snprintf(url, sizeof url, "%s/orders/%s", back ? back : c->origin, order);
     struct stripe_session_wish wish = {.amount = f->amount,
                                        .title = title,
                                        .success_url = url,

@@ -84,6 +84,7 @@ void flight_ask_soon(struct flight *f);
 struct call_wish {
     const char *title; /* ASK_CREATE */
     struct order_id order;
+    int return_no;          /* of the order */
     const char *intent_ref; /* ASK_REFUND */
 };
 void flight_ask(struct flight *f, const struct call_wish *wish);

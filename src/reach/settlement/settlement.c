@@ -31,8 +31,7 @@ static int64_t made_ms(const uint8_t id[ID_BYTES])
 /* --- Payments and refunds -------------------------------------------------------------------------------------------- */
 
 /* Why a name lookup for each: payments due at once are of few events, and the row is in the page cache. */
-static enum err create_session(struct settlement *s, struct store_tx *tx, struct flight *f,
-                               const struct order_row *o)
+static enum err create_session(struct store_tx *tx, struct flight *f, const struct order_row *o)
 {
     struct arena arena;
     struct event_row event;
@@ -40,14 +39,14 @@ static enum err create_session(struct settlement *s, struct store_tx *tx, struct
     arena_init(&arena, SCRATCH_MAX);
     enum err e = store_event_by_no(tx, &arena, o->event_no, &event);
     if (e == OK) {
-        const struct call_wish wish = {.title = event.name, .order = o->id};
+        const struct call_wish wish = {
+            .title = event.name, .order = o->id, .return_no = o->return_no};
         f->question = ASK_CREATE;
         flight_ask(f, &wish);
     } else {
         flight_end(f);
     }
     arena_done(&arena);
-    (void)s;
     return e;
 }
 
@@ -82,7 +81,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx,
         else if (made_ms(p->id.b) < s->started_ms)
             fail_attempt(f, true);
         else
-            return create_session(s, tx, f, &o);
+            return create_session(tx, f, &o);
         return OK;
     }
     f->question = over ? ASK_EXPIRE : ASK_STATE;

@@ -38,10 +38,13 @@ struct settlement_config {
     struct courier_client *courier;
     const struct clock *clock; /* the store's: for expiry of sessions */
     const struct rng *rng;
-    const char *origin;    /* of the pages, for the addresses after payment; no slash at the end */
-    const char *mail_from; /* reach/notify */
-    const char *zoneinfo_dir; /* NULL: the system's */
-    bool provider;            /* false: there is none to ask, and orders that need payment end */
+    const char *origin; /* of the pages, for the addresses after payment; no slash at the end */
+    const char *return_origins[8]; /* by an order's return_no; NULL: origin */
+    const char *mail_from;         /* reach/notify */
+    const char *zoneinfo_dir;      /* NULL: the system's */
+    int call_ms;                   /* how long the provider may take to answer; 0: the default */
+    int call_ms;                   /* how long the provider may take; 0: 20 seconds */
+    bool provider; /* false: there is none to ask, and orders that need payment end */
 };
 
 /* The config is copied, its strings must stay. */

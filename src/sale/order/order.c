@@ -155,6 +155,7 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct or
     c.order.event_no = hold.row.event_no;
     c.order.account_no = req->account_no;
     c.order.hold = req->hold;
+    c.order.return_no = req->return_no;
     c.order.status = free_order ? ORDER_PAID : ORDER_AWAITING;
     c.order.created_ms = now_ms;
     c.order.pay_until_ms = now_ms + ORDER_PAY_MS;

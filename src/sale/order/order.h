@@ -36,6 +36,7 @@ struct order_request {
     struct order_id id;
     struct hold_id hold;
     int64_t account_no;
+    int return_no; /* 0..7: which of our origins the buyer's page is on, so that the provider sends the browser back there */
 };
 
 /*

@@ -34,6 +34,7 @@ static enum err read_order(struct store_rows *rows, struct order_row *o)
     o->cancel_ms = store_int(rows, 10); /* NULL reads as 0 */
     o->ended_ms = store_int(rows, 11);
     o->version = store_int(rows, 12);
+    o->return_no = (int)store_int(rows, 13);
     return OK;
 }
 
@@ -127,7 +128,7 @@ enum err store_order_insert(struct store_tx *tx, const struct order_row *o,
         SQL_ARGS(sv_id(o->id), sv_int(o->organiser_no), sv_int(o->event_no), sv_int(o->account_no),
                  sv_id(o->hold), sv_str(statuses[o->status]), sv_int(o->amount.amount_minor),
                  sv_str(o->amount.currency.code), sv_int(o->created_ms), sv_int(o->pay_until_ms),
-                 o->ended_ms ? sv_int(o->ended_ms) : sv_null()),
+                 o->ended_ms ? sv_int(o->ended_ms) : sv_null(), sv_int(o->return_no)),
         NULL));
     for (size_t i = 0; i < count; i++)
         TRY(store_exec(tx, SQL_order_line_insert,

@@ -236,6 +236,7 @@ CREATE TABLE sale_order (
     currency @TEXT@ NOT NULL CHECK (length(currency) = 3),
     created_ms @INT@ NOT NULL,
     pay_until_ms @INT@ NOT NULL,             -- then the provider is asked to expire the session
+    return_no @INT@ NOT NULL DEFAULT 0 CHECK (return_no BETWEEN 0 AND 7), -- which of our origins the fan comes back to
     cancel_ms @INT@,                         -- the fan asked for the end
     ended_ms @INT@,
     version @INT@ NOT NULL DEFAULT 1

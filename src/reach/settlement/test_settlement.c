@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A real store and writer, the real courier process, and the real gatehouse-sandbox (its path is the argument): every way that a
+ * payment can go. The store's clock stands still; the sandbox's is set to it.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "ground/proc/spawn.h"
+#include "reach/courier/fetch.h"
+#include "reach/settlement/settlement.h"
+#include "sale/catalog/test_fixture.h"
+#include "sale/hold/seat_map.h"
+#include "trust/auth/auth.h"
+
+enum { PATIENCE_MS = 20000, CALL_MS = 400 };
+#define KEY "sk_test_settlement"
+#define AFTER_LOOK_MS (ORDER_ASK_MS + 1000)
+
+static const char *sandbox_path;
+
+static struct world {
+    char dir[32], sandbox_address[64];
+    pid_t sandbox_pid;
+    struct proc_child sandbox, courier_child;
+    struct courier_client *courier;
+    struct writer *writer;
+    struct seat_maps *maps;
+    struct settlement *settlement;
+    int64_t account_no;
+    const char *origin;
+} w;
+
+#define EVENTUALLY(condition)                                                                      \
+    do {                                                                                           \
+        int64_t until_ = clock_mono_ms(clock_system()) + PATIENCE_MS;                              \
+        while (!(condition)) {                                                                     \
+            if (clock_mono_ms(clock_system()) > until_)                                            \
+                fail_msg("never became true: %s", #condition);                                     \
+            (void)poll(NULL, 0, 3);                                                                \
+        }                                                                                          \
+    } while (0)
+
+/* --- The provider ---------------------------------------------------------------------------------------------------- */
+
+static int post(const char *path, const char *type, const char *body)
+{
+    char url[256];
+    int status = 0;
+    struct fetch_request r = {.url = url, .body = span_text(body), .deadline_ms = PATIENCE_MS};
+
+    (void)snprintf(url, sizeof url, "%s%s", w.sandbox_address, path);
+    r.headers[r.header_count++] = (struct courier_header){"Content-Type", type};
+    if (path[1] == 's') { /* /sandbox/... */
+        /* Authorization is refused by fetch's rule for headers of the product; Basic by the address is not. */
+        (void)snprintf(url, sizeof url, "http://" KEY ":@%s%s", w.sandbox_address + 7, path);
+    }
+    assert_int_equal(fetch_post(&r, &status), OK);
+    return status;
+}
+
+static void fault(const char *json)
+{
+    assert_int_equal(post("/sandbox/faults", "application/json", json), 200);
+}
+
+static void set_provider_clock(void)
+{
+    char json[64];
+    (void)snprintf(json, sizeof json, "{\"now_ms\":%lld}",
+                   (long long)clock_now_ms(&fix.t.clock.clock));
+    assert_int_equal(post("/sandbox/clock", "application/json", json), 200);
+}
+
+static void advance(int64_t by_ms)
+{
+    clock_fixed_set(&fix.t.clock, clock_now_ms(&fix.t.clock.clock) + by_ms);
+    if (w.sandbox.pid > 0)
+        set_provider_clock();
+    settlement_wake(w.settlement);
+}
+
+/* What a card does on the page: 303 paid, 402 declined. */
+static int pay_with(const char *url, const char *card)
+{
+    char form[100];
+    const char *path = strstr(url, "/pay/");
+
+    assert_non_null(path);
+    (void)snprintf(form, sizeof form, "card=%s&expiry=12%%2F34&cvc=123", card);
+    return post(path, "application/x-www-form-urlencoded", form);
+}
+
+/* Why by hand: the child's standard output is ours, and ours is the test's report. */
+static void start_sandbox(void)
+{
+    char db[64], key[64], line[300];
+    const char *argv[] = {"gatehouse-sandbox", "--db", db, "--key-file", key, NULL};
+    const struct proc_spec spec = {.path = sandbox_path, .argv = argv};
+    int out[2], ours;
+    size_t n = 0;
+
+    (void)snprintf(db, sizeof db, "%s/sandbox.db", w.dir);
+    (void)snprintf(key, sizeof key, "%s/key", w.dir);
+    FILE *f = fopen(key, "w");
+    assert_non_null(f);
+    assert_true(fputs(KEY "\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    (void)fflush(stdout);
+    ours = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+    assert_int_equal(dup2(out[1], STDOUT_FILENO), STDOUT_FILENO);
+    enum err e = proc_spawn(&spec, &w.sandbox);
+    assert_int_equal(dup2(ours, STDOUT_FILENO), STDOUT_FILENO);
+    close(ours);
+    close(out[1]);
+    assert_int_equal(e, OK);
+    while (n + 1 < sizeof line && (n == 0 || line[n - 1] != '\n')) {
+        ssize_t got = read(out[0], line + n, sizeof line - 1 - n);
+        assert_true(got > 0);
+        n += (size_t)got;
+    }
+    line[n] = '\0';
+    close(out[0]);
+    const char *at = strstr(line, "\"address\":\"");
+    assert_non_null(at);
+    at += 11;
+    (void)snprintf(w.sandbox_address, sizeof w.sandbox_address, "%.*s", (int)strcspn(at, "\""), at);
+    set_provider_clock();
+}
+
+/* --- The world ------------------------------------------------------------------------------------------------------- */
+
+static enum err make_account(struct store_tx *tx, void *context)
+{
+    struct auth auth = {.keyring = fix.keyring, .ledger = fix.catalog.ledger, .issuer = "Test"};
+    struct account_request req = {.id = FIX_ID(account, 0xc0, 1),
+                                  .mail = SPAN_LIT("fan@example.org"),
+                                  .name = SPAN_LIT("Zo\xC3\xAB")};
+    return auth_account_create(tx, &auth, &req, context);
+}
+
+static void start_settlement(void)
+{
+    const struct settlement_config config = {.store = fix.t.store,
+                                             .writer = w.writer,
+                                             .ledger = fix.catalog.ledger,
+                                             .keyring = fix.keyring,
+                                             .courier = w.courier,
+                                             .clock = &fix.t.clock.clock,
+                                             .rng = &fix.t.rng.rng,
+                                             .origin = w.origin,
+                                             .mail_from = "shop@example.org",
+                                             .call_ms = CALL_MS,
+                                             .provider = true};
+    assert_int_equal(settlement_start(&config, &w.settlement), OK);
+}
+
+static void stop_settlement(void)
+{
+    settlement_stop(w.settlement);
+    w.settlement = NULL;
+}
+
+static void restart_settlement(void)
+{
+    stop_settlement();
+    advance(1); /* what was made before the start is older than the start */
+    start_settlement();
+}
+
+static void start_courier(void)
+{
+    const char *const argv[] = {"test-settlement", "--courier", NULL};
+    const struct proc_spec spec = {.argv = argv};
+    const struct courier_config config = {.targets = {{w.sandbox_address, KEY}}, .mail_dir = w.dir};
+
+    assert_int_equal(proc_spawn(&spec, &w.courier_child), OK);
+    int fd = w.courier_child.fd;
+    w.courier_child.fd = -1;
+    assert_int_equal(courier_open(fd, &config, NULL, NULL, &w.courier), OK);
+}
+
+static int set_up(void **state)
+{
+    struct event_request req = fix_event_request(1, 1);
+
+    memset(&w, 0, sizeof w);
+    w.origin = "https://shop.example.org";
+    (void)snprintf(w.dir, sizeof w.dir, "/tmp/settlement-test-XXXXXX");
+    assert_non_null(mkdtemp(w.dir));
+    (void)fix_open(state);
+    assert_int_equal(store_testing_run(&fix.t, make_account, &w.account_no), OK);
+    assert_int_equal(fix_event(FIX_ORGANISER, &req), OK);
+    assert_int_equal(fix_status(FIX_ORGANISER, req.id, EVENT_ON_SALE), OK);
+    assert_int_equal(seat_maps_new(fix.t.store, &w.maps), OK);
+    const struct writer_config config = {.queue_max = 256,
+                                         .batch_max = 32,
+                                         .released = seat_maps_released,
+                                         .committed = seat_maps_committed,
+                                         .lost = seat_maps_lost,
+                                         .context = w.maps};
+    assert_int_equal(writer_start(fix.t.store, &config, &w.writer), OK);
+    start_sandbox();
+    start_courier();
+    start_settlement();
+    return 0;
+}
+
+static void empty_dir(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL)
+        (void)unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void stop_sandbox(void)
+{
+    int status = -1;
+
+    if (w.sandbox.pid <= 0)
+        return;
+    assert_int_equal(kill(w.sandbox.pid, SIGTERM), 0);
+    assert_int_equal(proc_wait(&w.sandbox, PATIENCE_MS, &status), OK);
+    assert_int_equal(status, 0);
+}
+
+static int tear_down(void **state)
+{
+    settlement_stop(w.settlement);
+    writer_stop(w.writer);
+    courier_close(w.courier);
+    proc_stop(&w.courier_child, PATIENCE_MS);
+    stop_sandbox();
+    proc_stop(&w.sandbox, 0);
+    /* M1 at every end: bookings sum to zero. */
+    assert_int_equal(number("SELECT coalesce(sum(amount_minor), 0) FROM posting"), 0);
+    seat_maps_free(w.maps);
+    empty_dir(w.dir);
+    return fix_close(state);
+}
+
+/* --- Buying ---------------------------------------------------------------------------------------------------------- */
+
+struct purchase {
+    struct order_id id;
+    uint32_t first;
+    struct order_row order;
+    struct payment_row payment;
+};
+
+static enum err place(struct store_tx *tx, void *context)
+{
+    struct purchase *p = context;
+    struct hold_request hold = {.id = hold_id_make(clock_system(), rng_system()),
+                                .event = EVENT_ID(1),
+                                .account_no = w.account_no,
+                                .want = HOLD_NAMED,
+                                .places = {p->first, p->first + 1},
+                                .place_count = 2};
+    struct order_request order = {.id = p->id, .hold = hold.id, .account_no = w.account_no};
+    struct hold held;
+
+    TRY(hold_place(tx, w.maps, &hold, &held));
+    return order_place(tx, fix.catalog.ledger, &order, &p->order);
+}
+
+static struct purchase buy(uint32_t first)
+{
+    struct purchase p = {.id = order_id_make(clock_system(), rng_system()), .first = first};
+    if (writer_call(w.writer, LANE_SALE, place, &p) != OK)
+        fail_msg("%s", err_last()->slug);
+    settlement_wake(w.settlement);
+    return p;
+}
+
+static enum err look_(struct store_tx *tx, void *context)
+{
+    struct purchase *p = context;
+    TRY(store_order_by_id(tx, p->id, &p->order));
+    return store_payment_newest(tx, p->id, &p->payment);
+}
+
+static struct purchase *look(struct purchase *p)
+{
+    assert_int_equal(store_testing_read(&fix.t, look_, p), OK);
+    return p;
+}
+
+#define IS_OPEN(p) (look(p)->payment.state == PAYMENT_OPEN)
+#define STATUS(p) (look(p)->order.status)
+
+static struct purchase buy_until_open(uint32_t first)
+{
+    struct purchase p = buy(first);
+    EVENTUALLY(IS_OPEN(&p));
+    return p;
+}
+
+static int64_t tickets(void)
+{
+    return number("SELECT count(*) FROM ticket WHERE status = 'valid'");
+}
+
+static enum err cancel_(struct store_tx *tx, void *context)
+{
+    struct purchase *p = context;
+    return order_cancel(tx, fix.catalog.ledger, p->id, w.account_no, &p->order);
+}
+
+/* The first mail in the folder whose subject begins so; decoded no further. */
+static bool has_mail(const char *words, const char *more)
+{
+    DIR *d = opendir(w.dir);
+    struct dirent *e;
+    bool found = false;
+
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL && !found) {
+        char path[400], text[8192] = "";
+        if (!strstr(e->d_name, ".eml"))
+            continue;
+        (void)snprintf(path, sizeof path, "%s/%s", w.dir, e->d_name);
+        FILE *f = fopen(path, "r");
+        if (!f)
+            continue;
+        size_t n = fread(text, 1, sizeof text - 1, f);
+        text[n] = '\0';
+        (void)fclose(f);
+        found = strstr(text, words) && strstr(text, more) &&
+                strstr(text, "To: fan@example.org\r\n") &&
+                strstr(text, "From: shop@example.org\r\n");
+    }
+    closedir(d);
+    return found;
+}
+
+/* --- The ways of a payment ------------------------------------------------------------------------------------------- */
+
+static void paid(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0);
+
+    assert_non_null(strstr(p.payment.url, "/pay/cs_test_"));
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    settlement_ask_now(w.settlement, p.id);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+    assert_int_equal(p.payment.state, PAYMENT_CAPTURED);
+    assert_int_equal(tickets(), 2);
+    EVENTUALLY(has_mail("Subject: Your tickets: Evening\r\n", "row 1, seat 1: EUR 42.50\r\n"));
+    assert_true(has_mail("Hello Zo=C3=AB,\r\n", "https://shop.example.org/tickets\r\n"));
+    assert_true(has_mail("Wed 21 Oct 2026, 16:13 CEST", "Paid: EUR 85.00\r\n"));
+    EVENTUALLY(number("SELECT count(*) FROM job WHERE state = 'done'") == 1);
+}
+
+static void declined_then_paid(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(2);
+
+    assert_int_equal(pay_with(p.payment.url, "4000000000000002"), 402);
+    advance(AFTER_LOOK_MS); /* looked at: still open */
+    EVENTUALLY(look(&p)->payment.next_ms > clock_now_ms(&fix.t.clock.clock));
+    assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    assert_int_equal(tickets(), 0);
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    advance(AFTER_LOOK_MS); /* no webhook ever comes in these tests: it is asked */
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+    assert_int_equal(tickets(), 2);
+}
+
+static void unpaid_is_expired_and_free(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(4);
+
+    advance(ORDER_PAY_MS + 1000);
+    EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
+    assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
+    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 409);
+    struct purchase again = buy_until_open(4);
+    assert_int_equal(STATUS(&again), ORDER_AWAITING);
+}
+
+static void cancelled_ends_after_the_providers_word(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(6);
+
+    assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
+    assert_int_equal(p.order.status, ORDER_AWAITING);
+    settlement_wake(w.settlement);
+    EVENTUALLY(STATUS(&p) == ORDER_CANCELLED);
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 409);
+    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
+}
+
+static void paid_while_it_was_to_expire(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(8);
+
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
+    settlement_wake(w.settlement);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID); /* expiring is refused, so it is asked */
+    assert_int_equal(tickets(), 2);
+}
+
+static void an_answer_lost_at_creation_makes_a_new_attempt(void **state)
+{
+    (void)state;
+    fault("{\"kind\":\"timeout_after_charge\",\"path\":\"/v1/checkout\",\"delay_ms\":1000}");
+    struct purchase p = buy(0);
+
+    EVENTUALLY(look(&p)->payment.attempt == 2);
+    assert_int_equal(p.payment.state, PAYMENT_CREATING);
+    advance(2000);
+    EVENTUALLY(IS_OPEN(&p));
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+    assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'captured'"), 1);
+}
+
+static void a_failing_provider_is_asked_again(void **state)
+{
+    (void)state;
+    fault("{\"kind\":\"error_500_once\",\"times\":2}");
+    struct purchase p = buy(0);
+
+    EVENTUALLY(look(&p)->payment.attempt == 2);
+    advance(2000);
+    EVENTUALLY(look(&p)->payment.attempt == 3);
+    advance(4000);
+    EVENTUALLY(IS_OPEN(&p));
+}
+
+static void a_refused_session_ends_the_order(void **state)
+{
+    (void)state;
+    stop_settlement();
+    w.origin = "ftp://shop.example.org"; /* the provider takes no such address */
+    start_settlement();
+    struct purchase p = buy(0);
+    EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
+    assert_int_equal(p.payment.state, PAYMENT_FAILED);
+    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
+}
+
+static void an_unreachable_provider_keeps_the_attempt(void **state)
+{
+    (void)state;
+    stop_sandbox();
+    struct purchase p = buy(0);
+    EVENTUALLY(look(&p)->payment.tries >= 1);
+    assert_int_equal(p.payment.attempt, 1);
+    assert_int_equal(p.payment.state, PAYMENT_CREATING);
+    advance(ORDER_PAY_MS + 1000); /* nobody can have paid */
+    EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
+}
+
+/* --- Money that comes too late --------------------------------------------------------------------------------------- */
+
+struct saying {
+    struct stripe_session session;
+};
+
+static enum err says_(struct store_tx *tx, void *context)
+{
+    struct saying *s = context;
+    return order_session_says(tx, fix.catalog.ledger, &s->session, NULL);
+}
+
+/* As a webhook would bring it. */
+static void provider_says(const struct purchase *p, enum stripe_session_status status,
+                          const char *intent)
+{
+    struct saying s = {.session = {.status = status,
+                                   .paid = status == STRIPE_COMPLETE,
+                                   .amount = p->payment.amount}};
+    (void)snprintf(s.session.ref, sizeof s.session.ref, "%s", p->payment.session_ref);
+    (void)snprintf(s.session.intent_ref, sizeof s.session.intent_ref, "%s", intent);
+    if (writer_call(w.writer, LANE_SALE, says_, &s) != OK)
+        fail_msg("%s", err_last()->slug);
+    settlement_wake(w.settlement);
+}
+
+/* Paid at the provider; its intent is found on its list by the one who asks: the order of another purchase. */
+static void intent_of(const struct purchase *p, char out[STRIPE_REF_MAX])
+{
+    /* A second purchase is not needed: the captured payment row holds the intent. */
+    (void)snprintf(out, STRIPE_REF_MAX, "%s", p->payment.intent_ref);
+}
+
+static void late_money_takes_free_places(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0);
+
+    provider_says(&p, STRIPE_EXPIRED, "");
+    assert_int_equal(STATUS(&p), ORDER_EXPIRED);
+    provider_says(&p, STRIPE_COMPLETE, "pi_late");
+    assert_int_equal(STATUS(&p), ORDER_PAID);
+    assert_int_equal(tickets(), 2);
+}
+
+static void late_money_goes_back(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0), donor = buy_until_open(2);
+    char intent[STRIPE_REF_MAX];
+
+    /* A payment that the provider really has, so that it can really refund. */
+    assert_int_equal(pay_with(donor.payment.url, "4242424242424242"), 303);
+    stop_settlement();
+    provider_says(&p, STRIPE_EXPIRED, "");
+    struct purchase other = buy(0); /* the places have gone */
+    start_settlement();
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(STATUS(&donor) == ORDER_PAID);
+    intent_of(&donor, intent);
+    store_testing_sql(&fix.t, "UPDATE payment SET intent_ref = intent_ref || 'x' WHERE state = "
+                              "'captured'");
+    provider_says(&p, STRIPE_COMPLETE, intent);
+    assert_int_equal(STATUS(&p), ORDER_EXPIRED);
+    EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'done'") == 1);
+    assert_int_equal(tickets(), 2); /* the donor's */
+    EVENTUALLY(has_mail("Subject: Your money goes back: Evening\r\n", "EUR 85.00"));
+    assert_int_equal(number("SELECT count(*) FROM alert"), 0);
+    (void)other;
+}
+
+static void a_refused_refund_raises_an_alert(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0);
+
+    stop_settlement();
+    provider_says(&p, STRIPE_EXPIRED, "");
+    (void)buy(0);
+    provider_says(&p, STRIPE_COMPLETE, "pi_unknown");
+    start_settlement();
+    EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'failed'") == 1);
+    assert_int_equal(number("SELECT count(*) FROM alert WHERE kind = 'refund_failed'"), 1);
+}
+
+static void a_refund_answer_lost_is_asked_again_under_its_key(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0), donor = buy_until_open(2);
+    char intent[STRIPE_REF_MAX];
+
+    assert_int_equal(pay_with(donor.payment.url, "4242424242424242"), 303);
+    settlement_ask_now(w.settlement, donor.id);
+    EVENTUALLY(STATUS(&donor) == ORDER_PAID);
+    intent_of(&donor, intent);
+    stop_settlement();
+    provider_says(&p, STRIPE_EXPIRED, "");
+    (void)buy(0);
+    store_testing_sql(&fix.t, "UPDATE payment SET intent_ref = intent_ref || 'x' WHERE state = "
+                              "'captured'");
+    provider_says(&p, STRIPE_COMPLETE, intent);
+    fault("{\"kind\":\"timeout_after_charge\",\"path\":\"/v1/refunds\",\"delay_ms\":1000}");
+    start_settlement();
+    EVENTUALLY(number("SELECT max(tries) FROM refund") == 1);
+    advance(2000);
+    /* A second refund of the whole would be refused by the provider: this is the first one's answer. */
+    EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'done'") == 1);
+}
+
+static void another_amount_raises_an_alert(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0);
+
+    fault("{\"kind\":\"wrong_amount\"}");
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(number("SELECT count(*) FROM alert WHERE kind = 'payment_mismatch'") == 1);
+    assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    assert_int_equal(tickets(), 0);
+}
+
+/* --- The process dies between two steps ------------------------------------------------------------------------------ */
+
+static void crash_before_the_question(void **state)
+{
+    (void)state;
+    stop_settlement();
+    struct purchase p = buy(0);
+    restart_settlement();
+    EVENTUALLY(IS_OPEN(&p));
+    assert_int_equal(p.payment.attempt, 2); /* nobody knows that nothing was sent */
+}
+
+static void crash_while_the_question_is_out(void **state)
+{
+    (void)state;
+    fault("{\"kind\":\"slow\",\"path\":\"/v1/checkout\",\"delay_ms\":200}");
+    struct purchase p = buy(0);
+
+    restart_settlement(); /* the answer, if there was one, is dropped */
+    EVENTUALLY(IS_OPEN(&p));
+    assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'open'"), 1);
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+}
+
+static void crash_between_charge_and_commit(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0);
+
+    stop_settlement();
+    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    start_settlement();
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+    assert_int_equal(tickets(), 2);
+}
+
+static void a_dead_courier_loses_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(kill(w.courier_child.pid, SIGKILL), 0);
+    struct purchase p = buy(0);
+
+    stop_settlement();
+    courier_close(w.courier);
+    proc_stop(&w.courier_child, PATIENCE_MS);
+    start_courier();
+    restart_settlement();
+    advance(2000);
+    EVENTUALLY(IS_OPEN(&p));
+}
+
+static void holds_that_are_over_are_swept(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_open(0);
+    store_testing_sql(&fix.t,
+                      "INSERT INTO hold (id, event_no, organiser_no, account_no, status, "
+                      "fingerprint, places, created_ms, expires_ms, latest_ms) SELECT "
+                      "x'77777777777777777777777777777777', event_no, organiser_no, account_no, "
+                      "'live', fingerprint, x'00000030', 1, 2, 3 FROM hold LIMIT 1");
+    EVENTUALLY(number("SELECT count(*) FROM hold WHERE status = 'expired'") == 1);
+    (void)p;
+}
+
+int main(int argc, char **argv)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(paid),
+        T(declined_then_paid),
+        T(unpaid_is_expired_and_free),
+        T(cancelled_ends_after_the_providers_word),
+        T(paid_while_it_was_to_expire),
+        T(an_answer_lost_at_creation_makes_a_new_attempt),
+        T(a_failing_provider_is_asked_again),
+        T(a_refused_session_ends_the_order),
+        T(an_unreachable_provider_keeps_the_attempt),
+        T(late_money_takes_free_places),
+        T(late_money_goes_back),
+        T(a_refused_refund_raises_an_alert),
+        T(a_refund_answer_lost_is_asked_again_under_its_key),
+        T(another_amount_raises_an_alert),
+        T(crash_before_the_question),
+        T(crash_while_the_question_is_out),
+        T(crash_between_charge_and_commit),
+        T(a_dead_courier_loses_nothing),
+        T(holds_that_are_over_are_swept),
+    };
+
+    if (argc > 1 && strcmp(argv[1], "--courier") == 0)
+        return courier_main(PROC_CHILD_FD);
+    if (argc != 2)
+        return 1;
+    sandbox_path = argv[1];
+    (void)signal(SIGPIPE, SIG_IGN);
+    log_setup(LOG_ERROR, "test");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
