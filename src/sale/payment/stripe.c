@@ -57,6 +57,19 @@ static enum err check_ref(const char *ref)
     return OK;
 }
 
+/* The page sends browsers there: no other scheme, nothing that could end a line or a quoted text. */
+static enum err check_url(const char *url)
+{
+    bool web = strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
+
+    ENSURE(!url[0] || web, ERR_INVALID, "bad_provider_answer",
+           "The provider's address is no web address.");
+    for (const char *p = url; *p; p++)
+        ENSURE(*p > ' ' && *p < 0x7f && *p != '"' && *p != '<' && *p != '>' && *p != '\\',
+               ERR_INVALID, "bad_provider_answer", "The provider's address is not usable.");
+    return OK;
+}
+
 static void begin(struct stripe_request *r, const char *method)
 {
     memset(r, 0, sizeof *r);
@@ -175,6 +188,7 @@ static enum err read_session(struct json_object *o, struct stripe_session *s)
     s->paid = s->status == STRIPE_COMPLETE && span_eq_text(paid, "paid");
     ENSURE(!s->paid || s->intent_ref[0], ERR_INVALID, "bad_provider_answer",
            "A paid session names its payment.");
+    TRY(check_url(s->url));
     return read_money(o, "amount_total", &s->amount);
 }
 
@@ -250,6 +264,9 @@ static enum err check_signature(struct span secret, struct span header, struct s
     bool match = false;
     size_t n;
 
+    /* Why: anybody can sign with an empty key. */
+    ENSURE(secret.len > 0, ERR_DENIED, "bad_webhook_signature",
+           "No webhook secret is configured, so no webhook is believed.");
     ENSURE(header.len > 0 && header.len <= HEADER_MAX, ERR_DENIED, "bad_webhook_signature",
            "No usable Stripe-Signature.");
     if (span_starts(rest, "t="))
@@ -270,6 +287,22 @@ static enum err check_signature(struct span secret, struct span header, struct s
     }
     ENSURE(match, ERR_DENIED, "bad_webhook_signature", "No signature of the webhook matches.");
     return OK;
+}
+
+/* The provider's account may serve others too: what does not carry an id of ours is signed, and none of our business. */
+static bool is_ours(struct json_object *o, enum stripe_event_kind kind)
+{
+    struct json_object metadata;
+    struct payment_id payment;
+    struct refund_id refund;
+    struct span text = {0};
+
+    if (kind == STRIPE_EVENT_REFUND)
+        return json_has(o, "metadata") && json_need_object(o, "metadata", &metadata) == OK &&
+               json_opt_text(&metadata, "refund", ID_TEXT_MAX, &text) == OK &&
+               refund_id_parse(text, &refund) == OK;
+    return json_opt_text(o, "client_reference_id", ID_TEXT_MAX, &text) == OK &&
+           payment_id_parse(text, &payment) == OK;
 }
 
 static enum err read_event(struct json_object *root, struct stripe_event *e)
@@ -293,7 +326,9 @@ static enum err read_event(struct json_object *root, struct stripe_event *e)
     else if (span_eq_text(type, "refund.updated") || span_eq_text(type, "refund.created") ||
              span_eq_text(type, "refund.failed") || span_eq_text(type, "charge.refund.updated"))
         e->kind = STRIPE_EVENT_REFUND;
-    else
+    if (e->kind != STRIPE_EVENT_OTHER && !is_ours(&inner, e->kind))
+        e->kind = STRIPE_EVENT_OTHER;
+    if (e->kind == STRIPE_EVENT_OTHER)
         return OK;
     return e->kind == STRIPE_EVENT_REFUND ? read_refund(&inner, &e->refund)
                                           : read_session(&inner, &e->session);

@@ -36,7 +36,7 @@ enum stripe_session_status { STRIPE_OPEN, STRIPE_COMPLETE, STRIPE_EXPIRED };
 struct stripe_session {
     char ref[STRIPE_REF_MAX];
     char intent_ref[STRIPE_REF_MAX];    /* empty while there is none */
-    char url[STRIPE_URL_MAX];           /* empty once it is over */
+    char url[STRIPE_URL_MAX];           /* http or https; empty once it is over */
     char client_reference[ID_TEXT_MAX]; /* our payment id as text, or empty */
     enum stripe_session_status status;
     bool paid;
@@ -72,10 +72,10 @@ struct stripe_refund {
 RESULT stripe_refund_read(struct span json, struct stripe_refund *ret_refund);
 
 enum stripe_event_kind {
-    STRIPE_EVENT_OTHER, /* known to be signed, of no interest: acknowledge and forget */
+    STRIPE_EVENT_OTHER, /* known to be signed, of no interest (or without an id of ours): acknowledge and forget */
     STRIPE_EVENT_SESSION_COMPLETED,
     STRIPE_EVENT_SESSION_EXPIRED,
-    STRIPE_EVENT_REFUND /* refund.updated, charge.refund.updated */
+    STRIPE_EVENT_REFUND /* refund.created, .updated, .failed, charge.refund.updated */
 };
 struct stripe_event {
     char ref[STRIPE_REF_MAX];
@@ -86,7 +86,7 @@ struct stripe_event {
 
 /*
  * Check the Stripe-Signature header (t=..., one or more v1=...) over the raw body with HMAC-SHA256, in constant time, the
- * time within STRIPE_TOLERANCE_MS of now, then read the event. ERR_DENIED "bad_webhook_signature".
+ * time within STRIPE_TOLERANCE_MS of now, then read the event. ERR_DENIED "bad_webhook_signature", also for an empty secret.
  */
 RESULT stripe_webhook_read(struct span secret, struct span header, struct span body, int64_t now_ms,
                            struct stripe_event *ret_event);
