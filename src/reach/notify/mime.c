@@ -6,7 +6,7 @@
 #include "ground/base/base.h"
 #include "ground/encode/base64.h"
 
-enum { WORD_BYTES = 42, LINE_MAX_BYTES = 75 };
+enum { WORD_BYTES = 39, LINE_MAX_BYTES = 75 };
 
 static bool is_plain(struct span s)
 {

@@ -42,8 +42,7 @@ struct settlement_config {
     const char *return_origins[8]; /* by an order's return_no; NULL: origin */
     const char *mail_from;         /* reach/notify */
     const char *zoneinfo_dir;      /* NULL: the system's */
-    int call_ms;                   /* how long the provider may take to answer; 0: the default */
-    int call_ms;                   /* how long the provider may take; 0: 20 seconds */
+    int call_ms;                   /* how long the provider may take to answer; 0: 20 seconds */
     bool provider; /* false: there is none to ask, and orders that need payment end */
 };
 
