@@ -36,10 +36,8 @@ struct api_config {
     const char *log_vkey;
     const char *pages_dir; /* built pages; NULL: none are served */
     const char *origin;    /* public origin of the pages, no trailing slash */
-    const char *origins
-        [4]; /* others that are ours too (loopback, this machine's address); NULL where there is none */
-    const char *
-        provider_origin; /* where checkout pages live: allowed as a form target and shown in docs */
+    /* Others that are ours too (loopback, this machine's address); NULL where there is none. */
+    const char *origins[4];
     struct span webhook_secret; /* of the provider */
     const char *ca_pem;         /* the local certificate authority, or NULL */
     const char *mail_dir;       /* demonstration: the mail folder shown on a page; else NULL */

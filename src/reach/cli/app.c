@@ -359,7 +359,6 @@ static enum err open_api(struct app *app)
                                 .log_vkey = app->vkey_text,
                                 .pages_dir = app->pages_dir[0] ? app->pages_dir : NULL,
                                 .origin = app->origin,
-                                .provider_origin = s->provider_origin,
                                 .webhook_secret = buf_span(&app->webhook_secret),
                                 .ca_pem = app->ca_pem.len ? buf_text(&app->ca_pem) : NULL,
                                 .mail_dir = app->mail_dir[0] ? app->mail_dir : NULL,
