@@ -85,6 +85,10 @@ enum err fetch_post(const struct fetch_request *r, int *ret_status)
     CURL_SET(bad, easy, CURLOPT_POSTFIELDS, r->body.len ? (const char *)r->body.data : "");
     if (r->ca_file)
         CURL_SET(bad, easy, CURLOPT_CAINFO, r->ca_file);
+    if (r->bearer) {
+        CURL_SET(bad, easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        CURL_SET(bad, easy, CURLOPT_XOAUTH2_BEARER, r->bearer);
+    }
     ENSURE(!bad, ERR_NOMEM, "no_memory", "No memory for a call.");
     CURLcode code = curl_easy_perform(easy);
     ENSURE(code == CURLE_OK, ERR_UNCERTAIN, "no_answer", "%s", curl_easy_strerror(code));

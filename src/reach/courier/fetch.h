@@ -11,6 +11,7 @@
 struct fetch_request {
     const char *url;     /* https://..., or http:// on loopback */
     const char *ca_file; /* or NULL */
+    const char *bearer;  /* secret, sent as a Bearer token; or NULL */
     struct courier_header headers[COURIER_HEADERS_MAX];
     size_t header_count;
     struct span body;
