@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ground/encode/json.h"
@@ -26,6 +28,8 @@ enum {
     JSON_MAX = 16 << 20,
     PROGRESS_AFTER_MS = 1000,
     PROGRESS_EVERY_MS = 200,
+    JOURNAL_LOOKS = 20, /* while the signer is writing, some end may be half there */
+    JOURNAL_PAUSE_MS = 20,
 };
 
 static const char *const kinds[] = {
@@ -147,18 +151,50 @@ static enum err keep_mint(void *context, const struct journal_record *r)
     return OK;
 }
 
-/* The journal as it stands now; one that does not chain is a finding. */
+/*
+ * Bytes of the last segment after what chains. The scan leaves them alone, since a crash may tear the end; but whoever alters a
+ * late record by hand makes the same.
+ */
+static uint64_t bytes_after(const char *dir, const struct journal_head *head)
+{
+    char path[INSTALL_PATH_MAX + 32];
+    struct stat st;
+    uint64_t kept = head->sequence % JOURNAL_SEGMENT_RECORDS * JOURNAL_RECORD_BYTES;
+
+    (void)snprintf(path, sizeof path, "%.900s/mint/%08llu.journal", dir,
+                   (unsigned long long)(head->sequence / JOURNAL_SEGMENT_RECORDS + 1));
+    return stat(path, &st) == 0 && (uint64_t)st.st_size > kept ? (uint64_t)st.st_size - kept : 0;
+}
+
+/* The journal as it stands now; one that does not chain is a finding. What is being written is whole a moment later. */
 static enum err read_mints(struct auditor *a, const struct install *i)
 {
-    char dir[INSTALL_PATH_MAX];
+    const struct timespec pause = {0, JOURNAL_PAUSE_MS * 1000000L};
+    struct journal_head head = {0};
+    char dir[INSTALL_PATH_MAX], sentence[160];
+    uint64_t after = 0;
 
     install_path(i, "signer", dir);
-    enum err e = signer_journal_scan(dir, keep_mint, &a->mints, NULL);
-    if (e == ERR_CORRUPT) {
-        tell(a, "journal", "mint journal", err_last()->detail);
-        return OK;
+    for (int n = 0; n < JOURNAL_LOOKS; n++) {
+        a->mints.count = 0;
+        enum err e = signer_journal_scan(dir, keep_mint, &a->mints, &head);
+        if (e == ERR_CORRUPT) {
+            tell(a, "journal", "mint journal", err_last()->detail);
+            return OK;
+        }
+        TRY(e);
+        after = bytes_after(dir, &head);
+        if (after == 0)
+            return OK;
+        (void)nanosleep(&pause, NULL);
     }
-    return e;
+    (void)snprintf(
+        sentence, sizeof sentence,
+        "%llu bytes after record %llu do not continue it: torn by a crash (the next start "
+        "drops them) or altered",
+        (unsigned long long)after, (unsigned long long)head.sequence);
+    tell(a, "journal", "mint journal", sentence);
+    return OK;
 }
 
 /* NULL with OK when the database has no such event. */

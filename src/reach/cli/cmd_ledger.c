@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ground/crypto/crypto.h"
@@ -15,7 +16,12 @@
 #include "trust/ledger/tile.h"
 #include "trust/ledger/verify.h"
 
-enum { PATH_BYTES_MAX = 1200, ROOT_TEXT_MAX = 64 };
+enum {
+    PATH_BYTES_MAX = 1200,
+    ROOT_TEXT_MAX = 64,
+    CHECKPOINT_WAIT_MS = 1500,
+    CHECKPOINT_LOOK_MS = 50,
+};
 
 static const char usage[] =
     "Usage: gatehouse ledger verify --dir DIR [--vkey FILE] [--json]\n"
@@ -75,6 +81,21 @@ static enum err view_read(void *self, const char *path, struct buf *out)
     return e == ERR_NOT_FOUND ? read_cut(v, path, out) : e;
 }
 
+/* A server that has just begun publishes its first checkpoint within a moment: wait for it. */
+static enum err read_checkpoint(const struct disk *real, struct buf *out)
+{
+    const struct clock *clock = clock_system();
+    const struct timespec pause = {0, CHECKPOINT_LOOK_MS * 1000000L};
+    int64_t until = clock_mono_ms(clock) + CHECKPOINT_WAIT_MS;
+
+    for (;;) {
+        enum err e = real->read(real->self, "checkpoint", out);
+        if (e != ERR_NOT_FOUND || clock_mono_ms(clock) >= until)
+            return e;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 enum err log_view_open(const char *dir, struct log_view *ret_view)
 {
     struct log_view *v = ret_view;
@@ -84,7 +105,7 @@ enum err log_view_open(const char *dir, struct log_view *ret_view)
            strerror(errno));
     TRY(disk_open(dir, &v->real));
     buf_init(&v->checkpoint, NOTE_BYTES_MAX + 1);
-    enum err e = v->real.read(v->real.self, "checkpoint", &v->checkpoint);
+    enum err e = read_checkpoint(&v->real, &v->checkpoint);
     v->published = e == OK || e == ERR_LIMIT; /* too long: what was read is no checkpoint either */
     if (e != OK && e != ERR_NOT_FOUND && e != ERR_LIMIT) {
         log_view_close(v);
