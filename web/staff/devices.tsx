@@ -76,7 +76,8 @@ function DeviceLine({ device, onGone }: { device: Device; onGone: () => void }):
 
 export function DevicesPage(): JSX.Element {
     const desk = useDesk();
-    const events = useEvents(desk).filter((event) => event.status !== 'draft');
+    const loaded = useEvents(desk);
+    const events = (loaded ?? []).filter((event) => event.status !== 'draft');
     const [wanted, setWanted] = useState(() => new URLSearchParams(location.search).get('event') ?? '');
     const event = events.find((item) => item.id === wanted)?.id ?? events[0]?.id ?? '';
     useTitle('Scanners', SITE);
@@ -89,7 +90,7 @@ export function DevicesPage(): JSX.Element {
     return (
         <>
             <Heading>Scanners</Heading>
-            <Select label="Event" name="event" value={event} onValue={setWanted} options={events.length === 0 ? [{ value: '', label: 'No event is on sale' }] : events.map((item) => ({ value: item.id, label: item.name }))} />
+            <Select label="Event" name="event" value={event} onValue={setWanted} options={events.length === 0 ? [{ value: '', label: loaded ? 'No event is on sale' : 'Loading…' }] : events.map((item) => ({ value: item.id, label: item.name }))} />
             <NewDevice key={event} event={event} onMade={list.reload} />
             {event && desk.can('organiser') && (
                 <section class="card" aria-labelledby="devices"><h2 id="devices">Enrolled</h2>

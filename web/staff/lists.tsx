@@ -32,12 +32,13 @@ function usePaged<T>(path: string | null): Paged<T> {
     return { items: first.data && [...first.data.data, ...joined.items], error: first.error, reload: () => { setExtra({ path: '', items: [], next: null }); first.reload(); }, more: first.data && joined.next ? more : undefined };
 }
 
-export function useEvents(desk: Desk): EventInfo[] {
-    return useLoad(`names ${desk.organiser.id}`, (signal) => get<Page<EventInfo>>(under(desk, 'events?limit=200'), { signal })).data?.data ?? [];
+/** undefined while they load. */
+export function useEvents(desk: Desk): EventInfo[] | undefined {
+    return useLoad(`names ${desk.organiser.id}`, (signal) => get<Page<EventInfo>>(under(desk, 'events?limit=200'), { signal })).data?.data;
 }
 
-function EventFilter({ value, onValue, events, all }: { value: string; onValue: (value: string) => void; events: EventInfo[]; all: boolean }): JSX.Element {
-    return <Select label="Event" name="event" value={value} onValue={onValue} options={[...(all ? [{ value: '', label: 'All events' }] : []), ...events.map((event) => ({ value: event.id, label: event.name }))]} />;
+function EventFilter({ value, onValue, events, all }: { value: string; onValue: (value: string) => void; events: EventInfo[] | undefined; all: boolean }): JSX.Element {
+    return <Select label="Event" name="event" value={value} onValue={onValue} options={[...(all ? [{ value: '', label: 'All events' }] : []), ...(events ?? []).map((event) => ({ value: event.id, label: event.name }))]} />;
 }
 
 function Table({ heads, children, caption }: { heads: string[]; children: ComponentChildren; caption: string }): JSX.Element {
@@ -58,9 +59,9 @@ const words = ({ order, buyer }: StaffOrder): string => [order.id, buyer?.name, 
 
 export function OrdersPage(): JSX.Element {
     const desk = useDesk();
-    const events = useEvents(desk).filter((item) => item.status !== 'draft');
+    const events = useEvents(desk)?.filter((item) => item.status !== 'draft');
     const [wanted, setEvent] = useState('');
-    const event = wanted || events[0]?.id || '';
+    const event = wanted || events?.[0]?.id || '';
     const [find, setFind] = useState('');
     useTitle('Orders', SITE);
     const list = usePaged<StaffOrder>(event ? under(desk, `orders?limit=200&event=${event}`) : null);
@@ -71,7 +72,7 @@ export function OrdersPage(): JSX.Element {
             <Heading>Orders</Heading>
             <Notice><p>Reading names and addresses is recorded.</p></Notice>
             <div class="cols"><Field label="Find" name="find" type="search" value={find} onValue={setFind} hint="Name, mail, number, seat or state, among the orders loaded." /><EventFilter value={event} onValue={setEvent} events={events} all={false} /></div>
-            {events.length === 0 ? <div class="empty"><p>No event is on sale yet.</p></div> : <Listing list={shown} what="Orders" empty="No order found." heads={['Buyer', 'Event', 'Places', 'Total', 'State', 'Ordered']} row={({ order, buyer }) => (
+            {events?.length === 0 ? <div class="empty"><p>No event is on sale yet.</p></div> : <Listing list={shown} what="Orders" empty="No order found." heads={['Buyer', 'Event', 'Places', 'Total', 'State', 'Ordered']} row={({ order, buyer }) => (
                 <tr key={order.id} data-testid="staff-order">
                     <td>{buyer?.name ?? 'Erased'}<br /><span class="soft">{buyer?.mail}</span></td>
                     <td>{order.event_name}</td><td>{plural(order.places.length, 'place')}</td><td class="num">{amount(order.total)}</td>

@@ -57,9 +57,15 @@ export function useLive(organiser: string, follow: boolean, readAlerts: boolean)
                     const alert = readJson(data);
                     if (alert && typeof alert.id === 'string' && typeof alert.kind === 'string') setAlert(alert as unknown as Alert);
                 },
+                // One event, or all of the organiser's.
                 figures: (data) => {
-                    const figure = readJson(data);
-                    if (figure && typeof figure.event === 'string') setFigures((old) => new Map(old).set(figure.event as string, figure as unknown as Figures));
+                    const told: unknown = readJson(data);
+                    const list = (Array.isArray(told) ? told : [told]) as (Partial<Figures> | null)[];
+                    setFigures((old) => {
+                        const next = new Map(old);
+                        for (const figure of list) if (typeof figure?.event === 'string') next.set(figure.event, figure as Figures);
+                        return next;
+                    });
                 },
             },
         });

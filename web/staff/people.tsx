@@ -31,7 +31,7 @@ const roles: [string, string][] = [
 
 function NewGrant({ onMade }: { onMade: () => void }): JSX.Element {
     const desk = useDesk();
-    const events = useEvents(desk);
+    const events = useEvents(desk) ?? [];
     const [mail, setMail] = useState('');
     const [role, setRole] = useState('gate');
     const [event, setEvent] = useState('');
