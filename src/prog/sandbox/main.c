@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "ground/crypto/crypto.h"
 #include "ground/crypto/tls.h"
-#include "ground/proc/sandbox.h"
 #include "ground/proc/spawn.h"
 #include "prog/sandbox/sandbox.h"
 
@@ -193,7 +193,9 @@ static enum err run(struct sandbox *sb, const struct options *o)
     struct tls_context *tls = NULL;
     int signals;
 
-    TRY(sandbox_no_dumps());
+    /* B4: not into a core file either. */
+    ENSURE(setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == 0, ERR_IO, "core_limit",
+           "Core files cannot be switched off: %s.", strerror(errno));
     TRY(crypto_init());
     TRY(proc_signals_open(&signals));
     TRY(read_secret(o->key_file, sb->key));

@@ -19,6 +19,7 @@ struct courier {
     CURLM *multi;
     struct settings settings;
     struct transfer *first, **last; /* waiting for room, oldest first */
+    struct transfer *on_network;
     size_t active;
     uint8_t room[PROC_FRAME_MAX];
 };
@@ -91,9 +92,25 @@ static void start_waiting(struct courier *c)
             refuse(c, t->type, t->id, "no_memory");
             transfer_free(t);
         } else {
+            t->next = c->on_network;
+            c->on_network = t;
             c->active++;
         }
     }
+}
+
+/* Off the network, whatever became of it. */
+static void leave_network(struct courier *c, struct transfer *t)
+{
+    struct transfer **at = &c->on_network;
+
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    c->active--;
+    CURLMcode removed = curl_multi_remove_handle(c->multi, t->easy);
+    INVARIANT(removed == CURLM_OK, "a handle on the network is in the set");
+    transfer_free(t);
 }
 
 static void end_finished(struct courier *c)
@@ -111,10 +128,7 @@ static void end_finished(struct courier *c)
         INVARIANT(got == CURLE_OK && t, "every handle carries its transfer");
         transfer_end(t, code, &a);
         answer(c, t->type, t->id, &a);
-        CURLMcode removed = curl_multi_remove_handle(c->multi, t->easy);
-        INVARIANT(removed == CURLM_OK, "a finished handle is in the set");
-        transfer_free(t);
-        c->active--;
+        leave_network(c, t);
     }
 }
 
@@ -216,7 +230,11 @@ static void drop_all(struct courier *c)
         c->first = t->next;
         transfer_free(t);
     }
-    /* Transfers on the network die with the process: nobody is left to hear of them. */
+    while (c->on_network) /* nobody is left to hear of them */
+        leave_network(c, c->on_network);
+    CURLMcode closed = curl_multi_cleanup(c->multi);
+    INVARIANT(!c->multi || closed == CURLM_OK, "an empty set can be closed");
+    curl_global_cleanup();
     settings_done(&c->settings);
     free(c);
 }

@@ -682,7 +682,7 @@ int main(int argc, char **argv)
     };
 
     if (argc > 1 && strcmp(argv[1], "--courier") == 0)
-        return courier_main(PROC_CHILD_FD);
+        _exit(courier_main(PROC_CHILD_FD)); /* a confined process cannot look for leaks */
     if (argc != 2)
         return 1;
     sandbox_path = argv[1];
