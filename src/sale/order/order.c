@@ -26,6 +26,13 @@ static enum err course_load(struct course *c, struct order_id id)
     return OK;
 }
 
+static enum err same_amount(struct money theirs, struct money ours)
+{
+    ENSURE(theirs.amount_minor == ours.amount_minor && currency_eq(theirs.currency, ours.currency),
+           ERR_CONFLICT, "amount_mismatch", "The provider's amount is not ours.");
+    return OK;
+}
+
 static void note_order(struct course *c)
 {
     store_note(c->tx, (struct store_note){.kind = NOTE_ORDER, .a = c->order.event_no});
@@ -109,6 +116,16 @@ static enum err lines_from_hold(struct course *c, const struct hold *hold)
     return OK;
 }
 
+/* Closing an event ends its sale at once. The sale's last minute is the hold's: who holds by then may finish. */
+static enum err check_on_sale(struct store_tx *tx, int64_t event_no)
+{
+    bool open;
+
+    TRY(store_order_event_open(tx, event_no, &open));
+    ENSURE(open, ERR_CONFLICT, "not_on_sale", "The event is not on sale any more.");
+    return OK;
+}
+
 /* A used id: the same order again is answered with itself. */
 static enum err placed_before(struct course *c, const struct order_request *req)
 {
@@ -130,6 +147,21 @@ static enum err append_placed(struct course *c, const struct payment_id *payment
     return ledger_append(c->tx, c->ledger, &d, NULL);
 }
 
+/* payment is NULL for a free order. */
+static enum err append_paid(struct course *c, const struct payment_row *payment,
+                            const char *intent_ref)
+{
+    struct entry_draft d;
+
+    begin_entry(c, &d, ENTRY_order_paid);
+    if (payment) {
+        name_payment(&d, payment->id);
+        entry_str(&d, FIELD_intent_ref, intent_ref);
+    }
+    entry_money(&d, FIELD_amount, c->order.amount);
+    return ledger_append(c->tx, c->ledger, &d, NULL);
+}
+
 enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
                      struct order_row *ret_order)
 {
@@ -146,6 +178,7 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct or
     if (found != ERR_NOT_FOUND)
         return found;
     TRY(hold_take_for_order(tx, req->hold, req->account_no, req->id, &hold));
+    TRY(check_on_sale(tx, hold.row.event_no));
     TRY(lines_from_hold(&c, &hold));
     TRY(store_order_buyer(tx, req->account_no, &c.buyer));
     int64_t now_ms = store_now_ms(tx);
@@ -165,6 +198,7 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct or
     note_order(&c);
     if (free_order) {
         TRY(append_placed(&c, NULL));
+        TRY(append_paid(&c, NULL, NULL));
         TRY(issue_tickets(&c));
     } else {
         TRY(insert_payment(&c, 1, &payment));
@@ -208,6 +242,8 @@ enum err order_session_opened(struct store_tx *tx, struct ledger *ledger, struct
     TRY(store_payment_by_id(tx, id, &payment));
     if (payment.state != PAYMENT_CREATING)
         return OK;
+    /* Before anybody is sent there: a wrong amount could be paid, and then neither settled nor given back. */
+    TRY(same_amount(session->amount, payment.amount));
     TRY(course_load(&c, payment.order));
     int64_t now_ms = store_now_ms(tx);
     int64_t look_ms = c.order.cancel_ms ? now_ms : now_ms + ORDER_ASK_MS;
@@ -270,6 +306,9 @@ static enum err book_capture(struct course *c, const struct payment_row *payment
         price += c->lines[i].price_minor;
         fee += c->lines[i].fee_minor;
     }
+    /* Why no assertion: rows altered by hand must not end the process each time the provider tells us again. */
+    ENSURE(price + fee == c->order.amount.amount_minor, ERR_CORRUPT, "bad_order",
+           "The lines of an order do not sum to its amount.");
     const struct posting_line lines[] = {
         {"provider", c->order.amount.amount_minor}, {"sales", -price}, {"fees", -fee}};
     return store_posting_book(c->tx, payment->id.b, c->order.id, c->order.amount.currency, lines,
@@ -278,15 +317,9 @@ static enum err book_capture(struct course *c, const struct payment_row *payment
 
 static enum err pay(struct course *c, const struct payment_row *payment, const char *intent_ref)
 {
-    struct entry_draft d;
-
     TRY(book_capture(c, payment));
     TRY(set_status(c, ORDER_PAID));
-    begin_entry(c, &d, ENTRY_order_paid);
-    name_payment(&d, payment->id);
-    entry_str(&d, FIELD_intent_ref, intent_ref);
-    entry_money(&d, FIELD_amount, c->order.amount);
-    TRY(ledger_append(c->tx, c->ledger, &d, NULL));
+    TRY(append_paid(c, payment, intent_ref));
     return issue_tickets(c);
 }
 
@@ -345,9 +378,7 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
     bool first = true;
 
     TRY(store_payment_by_session(tx, s->ref, &payment));
-    ENSURE(s->amount.amount_minor == payment.amount.amount_minor &&
-               currency_eq(s->amount.currency, payment.amount.currency),
-           ERR_CONFLICT, "amount_mismatch", "The provider's amount is not the order's.");
+    TRY(same_amount(s->amount, payment.amount));
     if (event_ref)
         TRY(store_provider_event_first(tx, event_ref, "session", &first));
     if (!first || payment.state == PAYMENT_CAPTURED)
@@ -381,15 +412,18 @@ static enum err finish_refund(struct course *c, const struct refund_row *refund,
     return ledger_append(c->tx, c->ledger, &d, NULL);
 }
 
+/* The money is still here, and the payment says so: the audit then names it until somebody has given it back. */
 static enum err fail_refund(struct course *c, const struct refund_row *refund,
                             const char *refund_ref)
 {
     struct entry_draft d;
 
     TRY(store_refund_set_state(c->tx, refund->id, REFUND_FAILED, refund_ref));
+    TRY(store_payment_add_refunded(c->tx, refund->payment, -refund->amount.amount_minor));
     TRY(store_order_touch(c->tx, c->order.id));
     note_order(c);
     begin_entry(c, &d, ENTRY_refund_failed);
+    name_payment(&d, refund->payment);
     entry_id(&d, FIELD_refund, refund->id.b);
     entry_names(&d, AUDIT_refund, refund->id.b);
     return ledger_append(c->tx, c->ledger, &d, NULL);
@@ -405,6 +439,8 @@ enum err order_refund_says(struct store_tx *tx, struct ledger *ledger, struct re
     if (refund.state != REFUND_ASKED)
         return OK;
     TRY(course_load(&c, refund.order));
+    if (answer->done)
+        TRY(same_amount(answer->amount, refund.amount));
     if (answer->done)
         return finish_refund(&c, &refund, answer->ref);
     if (answer->failed)

@@ -42,7 +42,7 @@ struct order_request {
 /*
  * Turn a live hold into an order. The same request twice gives the first order. A total of zero is paid at once, with tickets.
  * Expected failures: ERR_NOT_FOUND "no_hold" (or another account's); ERR_EXPIRED "hold_expired"; ERR_CONFLICT "id_reused",
- * "hold_ended", "not_on_sale". Entries: order_placed, and for a free order order_paid and ticket_issued.
+ * "hold_ended", "hold_ordered", "not_on_sale" (the event was closed). Entries: order_placed, and for a free order order_paid and ticket_issued.
  */
 RESULT order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
                    struct order_row *ret_order);
@@ -54,7 +54,10 @@ RESULT order_place(struct store_tx *tx, struct ledger *ledger, const struct orde
 RESULT order_cancel(struct store_tx *tx, struct ledger *ledger, struct order_id id,
                     int64_t account_no, struct order_row *ret_order);
 
-/* The provider made the session of this attempt: creating -> open. Entry: payment_opened. A repeat does nothing. */
+/*
+ * The provider made the session of this attempt: creating -> open. Entry: payment_opened. A repeat does nothing. ERR_CONFLICT
+ * "amount_mismatch" when it asks for another amount than ours.
+ */
 RESULT order_session_opened(struct store_tx *tx, struct ledger *ledger, struct payment_id payment,
                             const struct stripe_session *session);
 
@@ -75,7 +78,11 @@ RESULT order_session_failed(struct store_tx *tx, struct ledger *ledger, struct p
 RESULT order_session_says(struct store_tx *tx, struct ledger *ledger,
                           const struct stripe_session *session, const char *event_ref);
 
-/* The provider says how a refund stands. Entries: refund_done or refund_failed. A repeat does nothing. */
+/*
+ * The provider says how a refund stands. Entries: refund_done or refund_failed. A repeat does nothing. A failed one leaves the
+ * money with the payment (captured, not refunded): the caller raises the alert. ERR_CONFLICT "amount_mismatch" when another
+ * amount was given back than we asked for; ERR_NOT_FOUND "no_refund".
+ */
 RESULT order_refund_says(struct store_tx *tx, struct ledger *ledger, struct refund_id refund,
                          const struct stripe_refund *answer);
 
