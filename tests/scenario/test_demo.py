@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration as a visitor runs it: first start, purchase, Ctrl-C, second start, parts that die; and the admin commands."""
+import os
+import pathlib
+import shutil
+import signal
+import ssl
+import stat
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import gatehouse as g
+
+tap = g.Tap()
+at = {"dir": pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-demo-"))}
+
+
+class Demo:
+    """gatehouse demo in a process group of its own, as a terminal would start it. Looks like a Server to a Person."""
+
+    def __init__(self, *more, data="demo"):
+        self.dir = at["dir"]
+        self.data = self.dir / data
+        self.log = open(self.dir / "demo.log", "wb")
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(g.PROGRAM), "demo", "--dir", str(self.data), "--port", "0", "--tls-port", "0", "--sandbox-port", "0", "--json", *more],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True)
+        at["demo"] = self
+        line = self.process.stdout.readline()
+        assert line, "it ended before it was ready:\n" + self.words()
+        self.took = time.monotonic() - began
+        self.ready = g.json.loads(line)
+        self.origin = self.ready["http"]
+        self.port = int(self.origin.rsplit(":", 1)[1])
+
+    def words(self):
+        return (self.dir / "demo.log").read_text(errors="replace")[-3000:]
+
+    def children(self):
+        """{"signer": pid, "courier": pid, "gatehouse-sandbox": pid}"""
+        found = {}
+        for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            found[words[0].decode() if words[0] == b"gatehouse-sandbox" else words[1].decode()] = int(pid)
+        return found
+
+    def finish(self, timeout_s=10):
+        """(exit status, what it printed)"""
+        try:
+            out = self.process.communicate(timeout=timeout_s * g.SLOW)[0]
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self.log.close()
+            at["demo"] = None
+        return self.process.returncode, out
+
+    def interrupt(self):
+        """Ctrl-C: to every process of the terminal. Returns (status, printed, seconds)."""
+        children = self.children().values()
+        began = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGINT)
+        status, out = self.finish()
+        took = time.monotonic() - began
+        for pid in children:
+            assert not pathlib.Path(f"/proc/{pid}").exists(), f"process {pid} is left"
+        return status, out, took
+
+    def events(self):
+        return {e["name"]: e for e in g.Api(self).get("/api/v1/events", expect=200).json["data"]}
+
+    def secret(self, name):
+        return (self.data / name).read_text().strip()
+
+
+def demo_fails(*arguments):
+    status, out, err = g.command("demo", *arguments)
+    g.equal(status, 2, err)
+    return err
+
+
+@tap.test("the first start seeds three events and says where everything is", vital=True)
+def first():
+    demo = Demo("--local")
+    g.equal(demo.ready["demo"], True)
+    g.equal(demo.ready["https"], None)
+    assert demo.ready["sandbox"].startswith("http://127.0.0.1:"), demo.ready
+    assert "/staff/setup#" in demo.ready["owner_link"]
+    events = demo.events()
+    g.equal(sorted(e["capacity"] for e in events.values())[-1], 80000)
+    g.equal(len(events), 3)
+    g.equal({e["currency"] for e in events.values()}, {"EUR"})
+    at["club"] = next(e for e in events.values() if not e["seated"])
+    g.equal([a["name"] for a in at["club"]["areas"]], ["Dance floor", "Balcony"])
+    assert g.calendar_s(at["club"]["doors_at"]) < time.time() < g.calendar_s(at["club"]["ends_at"])
+    at["events"] = {e["id"] for e in events.values()}
+
+
+@tap.test("a visitor buys a ticket with a test card; the mail is on the page", vital=True)
+def buy():
+    demo = at["demo"]
+    at["fan"] = g.Person(demo, "ann@fan.example", "Ann Fan")
+    order = at["fan"].order(at["fan"].hold(at["club"]["id"], {"area": {"area": 0, "count": 2}}))
+    box = g.Sandbox.__new__(g.Sandbox)
+    box.origin, box.server = demo.ready["sandbox"], demo
+    g.equal(box.pay(at["fan"].checkout(order))[0], 303)
+    order = at["fan"].wait(order, lambda o: o["status"] == "paid", "paid")
+    g.equal(len(order["tickets"]), 2)
+    assert at["fan"].api.get(f"/api/v1/tickets/{order['tickets'][0]}/code", expect=200).json["code"].startswith("GH1:")
+    g.until("the mail", lambda: g.Api(demo).get("/api/v1/demo/mails", expect=200).json["data"], 15)
+    at["order"] = order
+
+
+@tap.test("the owner's link works, and admin says that there is an owner")
+def owner():
+    demo = at["demo"]
+    g.Person(demo, "owner@northlight.example", "The Owner", demo.ready["owner_link"].split("#", 1)[1])
+    status, _, err = g.command("admin", "owner-link", "--dir", demo.data)
+    g.equal(status, 2)  # the server runs
+    assert "in use" in err, err
+
+
+@tap.test("the audit and the log are sound beside it")
+def sound():
+    for what in ("audit", "verify"):
+        status, out, err = g.command("ledger", what, "--dir", at["demo"].data)
+        g.equal(status, 0, out + err)
+    status, out, _ = g.command("ledger", "audit", "--dir", at["demo"].data, "--json")
+    g.equal(g.json.loads(out)["mints"], 1)
+
+
+@tap.test("a second one with the same data, with a taken port, or on a real installation is refused in one sentence")
+def refused():
+    demo = at["demo"]
+    assert "runs already" in demo_fails("--dir", demo.data, "--local", "--port", "0", "--sandbox-port", "0")
+    other = at["dir"] / "other"
+    err = demo_fails("--dir", other, "--local", "--port", demo.port, "--sandbox-port", "0")
+    assert "--port" in err and str(demo.port) in err and err.count("\n") == 1, err
+    assert not other.exists()
+    assert "--port" in demo_fails("--dir", other, "--port", "http")
+    real = at["dir"] / "real"
+    g.command("init", "--dir", real, expect=0)
+    assert "no demonstration" in demo_fails("--dir", real, "--local", "--port", "0", "--sandbox-port", "0")
+    g.equal(demo_fails("--colour").splitlines()[0], "gatehouse: --colour is not an option of this command.")
+
+
+@tap.test("Ctrl-C ends all of it within two seconds, with status 0")
+def interrupt():
+    status, out, took = at["demo"].interrupt()
+    g.equal(status, 0)
+    assert took < 2 * g.SLOW, f"it took {took:.1f} s"
+    for word in ("shop", "staff", "gate", "mails", "4242 4242 4242 4242", "Ctrl-C"):
+        assert word in out, out
+
+
+@tap.test("what it left is private")
+def private():
+    for path in at["dir"].joinpath("demo").rglob("*"):
+        if path.is_file() and path.parent.name in ("keys", "signer", "mint", "db", "sandbox"):
+            g.equal(stat.S_IMODE(path.stat().st_mode) & 0o77, 0, str(path))
+
+
+@tap.test("the second start is quick, keeps its data, and offers no owner link")
+def second():
+    demo = Demo()  # with HTTPS this time
+    assert demo.took < 5 * g.SLOW, f"it took {demo.took:.1f} s"
+    g.equal(demo.ready["owner_link"], None)
+    g.equal({e["id"] for e in demo.events().values()}, at["events"])
+    at["fan"].server, at["fan"].api = demo, g.Api(demo, at["fan"].api.token)
+    g.equal(at["fan"].see(at["order"])["status"], "paid")
+
+
+@tap.test("phones reach it and the payment page by HTTPS, under the authority they can fetch")
+def https():
+    demo, ca = at["demo"], at["demo"].data / "tls/ca.pem"
+    context = ssl.create_default_context(cafile=str(ca))
+    g.equal(urllib.request.urlopen(demo.ready["https"] + "/ca.crt", context=context, timeout=10).read(), ca.read_bytes())
+    assert demo.ready["sandbox"].startswith("https://")
+    try:
+        urllib.request.urlopen(demo.ready["sandbox"] + "/", context=context, timeout=10)
+    except urllib.error.HTTPError:
+        pass  # any answer came through a verified connection
+    order = at["fan"].order(at["fan"].hold(at["club"]["id"], {"area": {"area": 1, "count": 1}}))
+    assert at["fan"].checkout(order).startswith(demo.ready["sandbox"] + "/")
+    g.equal(demo.interrupt()[0], 0)
+
+
+@tap.test("when a part dies, it says so and ends with status 2", vital=True)
+def parts():
+    for part in ("gatehouse-sandbox", "signer", "courier"):
+        demo = Demo("--local")
+        os.kill(demo.children()[part], signal.SIGKILL)
+        status, _ = demo.finish()
+        g.equal(status, 2, part)
+        assert part in demo.words() and "has ended" in demo.words(), demo.words()
+
+
+@tap.test("a day later there is another night at the club, and the rest is as it was")
+def tomorrow():
+    clock = at["dir"] / "clock"
+    clock.write_text(f"{24 * 3600 * 1000}\n")
+    g.set_settings(at["dir"] / "demo/gatehouse.conf", {"test.clock_file": clock})
+    demo = Demo("--local")
+    events = demo.events()
+    fresh = [e for e in events.values() if e["id"] not in at["events"]]
+    g.equal((len(events), len(fresh)), (3, 1))
+    g.equal(fresh[0]["name"], at["club"]["name"])
+    assert g.calendar_s(fresh[0]["doors_at"]) < time.time() + 24 * 3600 < g.calendar_s(fresh[0]["ends_at"])
+    g.equal(demo.interrupt()[0], 0)
+    g.equal(g.command("ledger", "audit", "--dir", demo.data)[0], 0)
+
+
+@tap.test("an ended owner's question: there is one already; capacity is approved at the machine")
+def admin():
+    data = at["dir"] / "demo"
+    status, _, err = g.command("admin", "owner-link", "--dir", data)
+    g.equal(status, 1, err)
+    before = (data / "signer/approvals").exists()
+    g.command("admin", "approve-capacity", "--dir", data, "--event", at["club"]["id"], "--places", "600", expect=0)
+    assert not before and (data / "signer/approvals").exists()
+    g.equal(g.command("admin", "approve-capacity", "--dir", data, "--event", g.new_id("evt"), "--places", "600")[0], 2)
+    g.equal(g.command("admin", "approve-capacity", "--dir", data, "--event", at["club"]["id"], "--places", "none")[0], 2)
+
+
+@tap.test("check names what is wrong")
+def check():
+    data = at["dir"] / "demo"
+    g.set_settings(data / "gatehouse.conf", {"test.clock_file": "", "mail.dir": "mail"})
+    status, out, _ = g.command("admin", "check", "--dir", data)
+    g.equal((status, "WRONG" in out), (0, False), out)
+    (data / "provider-key").chmod(0o644)
+    status, out, _ = g.command("admin", "check", "--dir", data)
+    g.equal(status, 1)
+    wrong = [line for line in out.splitlines() if line.startswith("WRONG")]
+    assert len(wrong) == 1 and "provider-key" in wrong[0], out
+
+
+@tap.test("an altered journal of the signer is named")
+def journal():
+    data = at["dir"] / "demo"
+    path = data / "signer/mint/00000001.journal"
+    good = path.read_bytes()
+    path.write_bytes(good[:-30] + bytes([good[-30] ^ 1]) + good[-29:])
+    status, out, _ = g.command("ledger", "audit", "--dir", data)
+    g.equal(status, 1)
+    assert "mint journal" in out, out
+    path.write_bytes(good)
+    g.equal(g.command("ledger", "audit", "--dir", data)[0], 0)
+
+
+@tap.cleanup
+def clean():
+    if at.get("demo"):
+        os.killpg(at["demo"].process.pid, signal.SIGKILL)
+        at["demo"].process.wait()
+    shutil.rmtree(at["dir"], ignore_errors=True)
+
+
+tap.run()
