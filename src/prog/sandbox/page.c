@@ -28,6 +28,7 @@ static const char style[] =
     "input{width:100%;font:inherit;font-variant-numeric:tabular-nums;color:inherit;background:"
     "transparent;border:1px solid var(--line);border-radius:.5rem;padding:.625rem .75rem;"
     "min-height:2.75rem}"
+    "::placeholder{color:var(--soft);opacity:1}"
     "input[aria-invalid=true]{border-color:var(--bad)}"
     ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
     ".field{margin:0 0 1rem}"
