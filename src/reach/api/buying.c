@@ -129,6 +129,7 @@ static enum err write_with_hold(struct call *c, enum err (*write)(struct call *c
 
     TRY(call_alloc(c, sizeof *id, &id));
     TRY(CALL_ID(c, hold, id));
+    TRY(call_no_members(c));
     return call_write(c, write, id);
 }
 
@@ -256,6 +257,7 @@ enum err api_order_cancel_post(struct call *c)
 
     TRY(call_alloc(c, sizeof *id, &id));
     TRY(CALL_ID(c, order, id));
+    TRY(call_no_members(c));
     return call_write(c, cancel_write, id);
 }
 

@@ -17,6 +17,16 @@ enum err call_json(struct call *c, struct json_object *ret_root)
     return json_root(c->doc, ret_root);
 }
 
+enum err call_no_members(struct call *c)
+{
+    struct json_object root;
+
+    if (c->x->request.body.len == 0)
+        return OK;
+    TRY(call_json(c, &root));
+    return json_object_end(&root);
+}
+
 enum err call_capture(struct call *c, const char *name, const char *prefix,
                       uint8_t ret_id[ID_BYTES])
 {

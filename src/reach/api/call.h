@@ -112,6 +112,7 @@ struct api {
     struct readers *readers;
     struct pool *pool;
     struct ticker *ticker;
+    bool open; /* atomic: pool, ticker and writer are there */
 };
 
 /* A reader of this thread. */
@@ -119,6 +120,8 @@ RESULT api_reader(struct api *api, struct store_reader **ret_reader);
 
 /* --- what handlers use --- */
 RESULT call_json(struct call *c, struct json_object *ret_root);
+/* For routes without members: no body, or {}. */
+RESULT call_no_members(struct call *c);
 /* Capture of the pattern as an id: CALL_ID(c, order, &id). ERR_NOT_FOUND when it is not well formed. */
 RESULT call_capture(struct call *c, const char *name, const char *prefix, uint8_t ret_id[ID_BYTES]);
 #define CALL_ID(c, kind, ret) call_capture((c), #kind, kind##_id_prefix, (ret)->b)
@@ -160,6 +163,8 @@ RESULT pool_submit(struct pool *p, struct call *c);
 void call_run_work(struct call *c);
 
 RESULT ticker_new(struct api *api, struct ticker **ret_ticker);
+/* Answer all who wait, and refuse those who would. NULL is fine. */
+void ticker_drain(struct ticker *t);
 void ticker_free(struct ticker *t);
 void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count);
 /* Publish changes of this event's availability from now on. */

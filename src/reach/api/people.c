@@ -209,6 +209,7 @@ static enum err enrol_write(struct call *c)
 
 enum err api_account_totp_post(struct call *c)
 {
+    TRY(call_no_members(c));
     return call_write(c, enrol_write, NULL);
 }
 

@@ -211,6 +211,7 @@ enum err api_alert_acknowledge_post(struct call *c)
     ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such alert.");
     TRY(e);
     TRY(call_permit(c, row.organiser_no, row.event_no));
+    TRY(call_no_members(c));
     return call_write(c, acknowledge_write, id);
 }
 

@@ -38,6 +38,7 @@ enum {
 struct app {
     struct install *install;
     char mail_dir[INSTALL_PATH_MAX];
+    bool mails_shown; /* demonstration: to anybody who asks */
     struct test_clock *test_clock;
     const struct clock *clock;
 
@@ -361,7 +362,7 @@ static enum err open_api(struct app *app)
                                 .origin = app->origin,
                                 .webhook_secret = buf_span(&app->webhook_secret),
                                 .ca_pem = app->ca_pem.len ? buf_text(&app->ca_pem) : NULL,
-                                .mail_dir = app->mail_dir[0] ? app->mail_dir : NULL,
+                                .mail_dir = app->mails_shown ? app->mail_dir : NULL,
                                 .rates_off = !setting_on(s->limits_rates),
                                 .clock = app->clock,
                                 .rng = rng_system()};
@@ -476,7 +477,8 @@ static enum err open_parts(struct app *app, const struct app_config *config)
         install_path(app->install, s->test_clock_file, clock_file);
         log_warn("TEST MODE: the clock is moved by %s", clock_file);
     }
-    if (config->mail_dir)
+    app->mails_shown = config->mail_dir != NULL;
+    if (app->mails_shown)
         (void)snprintf(app->mail_dir, sizeof app->mail_dir, "%s", config->mail_dir);
     TRY(start_children(app)); /* before any thread */
     if (s->test_clock_file[0]) {
