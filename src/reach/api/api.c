@@ -153,7 +153,15 @@ enum err api_start(struct api *api, struct writer *writer, struct settlement *se
     api->settlement = settlement;
     api->server = server;
     TRY(pool_new(api, POOL_THREADS, POOL_QUEUE_MAX, &api->pool));
-    return ticker_new(api, &api->ticker);
+    TRY(ticker_new(api, &api->ticker));
+    __atomic_store_n(&api->open, true, __ATOMIC_RELEASE);
+    return OK;
+}
+
+void api_drain(struct api *api)
+{
+    __atomic_store_n(&api->open, false, __ATOMIC_RELEASE);
+    ticker_drain(api->ticker);
 }
 
 void api_stop(struct api *api)
@@ -170,7 +178,8 @@ void api_committed(struct api *api, const struct store_note *notes, size_t count
 
     for (size_t i = 0; i < count; i++)
         work |= notes[i].kind == NOTE_JOB || notes[i].kind == NOTE_ORDER;
-    if (work && api->settlement)
+    /* Not once drained: settlement stops before the writer does. */
+    if (work && __atomic_load_n(&api->open, __ATOMIC_ACQUIRE))
         settlement_wake(api->settlement);
     if (api->ticker)
         ticker_notes(api->ticker, notes, count);

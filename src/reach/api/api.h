@@ -50,10 +50,15 @@ struct api_config {
 RESULT api_new(const struct api_config *config, struct api **ret_api);
 /* After the server has stopped. */
 void api_free(struct api *api);
-/* Once writer, settlement and server exist; starts the ticker (streams, waiting readers) and the work pool. */
+/*
+ * Once writer, settlement and server exist; starts the ticker (streams, waiting readers) and the work pool. The server listens
+ * before: until this returns, requests of the API are answered 503.
+ */
 RESULT api_start(struct api *api, struct writer *writer, struct settlement *settlement,
                  struct http_server *server);
-/* Before the server is closed: waiting requests are answered, threads end. */
+/* Before the server is stopped: who waits is answered, nobody waits any more, new requests of the API are answered 503. */
+void api_drain(struct api *api);
+/* After server and writer have stopped (both still call this room until then), before the server is closed: threads end. */
 void api_stop(struct api *api);
 
 /* http_config callbacks; context is the api. */

@@ -428,6 +428,11 @@ void api_handle(void *context, struct http_exchange *x)
         pages_reply(api, x);
         return;
     }
+    if (!__atomic_load_n(&api->open, __ATOMIC_ACQUIRE)) {
+        http_header_text(x, "Retry-After", "1");
+        http_reply_problem(x, &(struct http_problem){.status = 503, .type = "queue_full"});
+        return;
+    }
     http_router_find(api->router, &x->request, &match);
     if (!match.route) {
         if (match.methods)

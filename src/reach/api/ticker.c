@@ -42,7 +42,7 @@ struct waiter {
 struct ticker {
     struct api *api;
     pthread_t thread;
-    bool running, stopping, orders_changed, alerts_changed;
+    bool running, stopping, draining, orders_changed, alerts_changed;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     struct watched_event *events;
@@ -194,22 +194,27 @@ static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watch
     memcpy(o->shown, hash, sizeof hash);
     (void)snprintf(channel, sizeof channel, "staff/%lld", (long long)o->organiser_no);
     publish(t, channel, "", "figures", &data);
+    /* Who may not see alerts listens there (staff.c). */
+    (void)snprintf(channel, sizeof channel, "figures/%lld", (long long)o->organiser_no);
+    publish(t, channel, "", "figures", &data);
     return OK;
 }
 
 /* --- waiting for an order ---------------------------------------------------------------------------------------------------- */
 
-static bool order_ready(struct ticker *t, struct store_tx *tx, const struct waiter *w,
-                        int64_t now_mono_ms)
+static bool order_ready(struct store_tx *tx, const struct waiter *w, int64_t now_mono_ms)
 {
     struct order_row row;
 
-    if (t->stopping || now_mono_ms >= w->until_mono_ms)
+    if (now_mono_ms >= w->until_mono_ms)
         return true;
     return store_order_by_id(tx, w->order, &row) != OK || row.version > w->version;
 }
 
-/* Answer those whose order changed or whose time is over. Called without the mutex; waiters are only added elsewhere. */
+/*
+ * Answer those whose order changed or whose time is over. Called without the mutex; elsewhere waiters are only added, at the end,
+ * so a place stays what it is while the row is read. Why not under the mutex: the writer takes it with every batch.
+ */
 static void answer_waiters(struct ticker *t, struct store_tx *tx)
 {
     int64_t now = clock_mono_ms(t->api->config.clock);
@@ -217,7 +222,11 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
     pthread_mutex_lock(&t->mutex);
     for (size_t i = 0; i < t->waiter_count;) {
         struct waiter w = t->waiters[i];
-        if (!order_ready(t, tx, &w, now)) {
+        bool ready = t->draining;
+        pthread_mutex_unlock(&t->mutex);
+        ready = ready || order_ready(tx, &w, now);
+        pthread_mutex_lock(&t->mutex);
+        if (!ready) {
             i++;
             continue;
         }
@@ -233,7 +242,7 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
 /* --- the thread -------------------------------------------------------------------------------------------------------------- */
 
 struct due {
-    bool alerts, figures, orders;
+    bool alerts, figures;
 };
 
 static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due)
@@ -262,12 +271,16 @@ static void tick(struct ticker *t, struct store_reader *reader, struct due due)
     seat_maps_tick(t->api->config.maps, clock_now_ms(t->api->config.clock));
     pthread_mutex_lock(&t->mutex);
     events = t->event_count;
-    bool waiting = t->waiter_count > 0;
+    bool waiting = t->waiter_count > 0, draining = t->draining;
     pthread_mutex_unlock(&t->mutex);
+    if (draining) { /* the streams have ended or are about to */
+        events = 0;
+        due = (struct due){0};
+    }
     for (size_t i = 0; i < events; i++)
         tell_event(t, &t->events[i]);
     int64_t now = clock_mono_ms(t->api->config.clock);
-    due.figures = now - t->figures_mono_ms >= FIGURES_MS;
+    due.figures = !draining && now - t->figures_mono_ms >= FIGURES_MS;
     if (due.figures)
         t->figures_mono_ms = now;
     if (!due.alerts && !due.figures && !waiting)
@@ -289,7 +302,7 @@ static struct due wait_for_work(struct ticker *t)
     }
     if (!t->stopping && !t->orders_changed && !t->alerts_changed)
         pthread_cond_timedwait(&t->wake, &t->mutex, &until);
-    struct due due = {.alerts = t->alerts_changed, .orders = t->orders_changed};
+    struct due due = {.alerts = t->alerts_changed};
     t->alerts_changed = t->orders_changed = false;
     return due;
 }
@@ -347,6 +360,16 @@ enum err ticker_new(struct api *api, struct ticker **ret_ticker)
     }
     *ret_ticker = t;
     return OK;
+}
+
+void ticker_drain(struct ticker *t)
+{
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->mutex);
+    t->draining = true;
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
 }
 
 void ticker_free(struct ticker *t)
@@ -424,7 +447,7 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
     bool room;
 
     pthread_mutex_lock(&t->mutex);
-    room = t->waiter_count < WAITERS_MAX && !t->stopping;
+    room = t->waiter_count < WAITERS_MAX && !t->draining;
     if (room) {
         http_defer(c->x);
         t->waiters[t->waiter_count++] = (struct waiter){c, order, version, until_mono_ms};

@@ -524,12 +524,14 @@ void app_close(struct app *app)
     if (!app)
         return;
     if (app->api)
-        api_stop(app->api); /* waiting requests are answered, so that the server can finish */
+        api_drain(app->api); /* waiting requests are answered, so that the server can finish */
     if (app->server)
         http_server_stop(app->server, STOP_GRACE_MS);
     settlement_stop(app->settlement);
     writer_stop(app->writer);
     __atomic_store_n(&app->listening, false, __ATOMIC_RELEASE);
+    if (app->api)
+        api_stop(app->api); /* nobody calls it any more */
     sequencer_stop(app->sequencer_thread);
     courier_close(app->courier);
     http_server_close(app->server);
