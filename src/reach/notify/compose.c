@@ -108,14 +108,18 @@ static void put_place(struct letter *l, const struct packed *plan, const struct 
 
 static enum err put_places(struct letter *l)
 {
-    AUTO(packed_done) struct packed *plan = NULL;
+    AUTO(packed_done) struct packed *read = NULL;
+    struct seat_map *map = NULL;
     struct order_line lines[ORDER_LINES_MAX];
     size_t count;
 
     TRY(store_order_lines(l->tx, l->order.id, lines, &count));
-    TRY(plan_of_event(l->tx, l->order.event_no, &plan));
+    if (l->config->maps)
+        map = seat_maps_find(l->config->maps, l->order.event_no);
+    if (!map)
+        TRY(plan_of_event(l->tx, l->order.event_no, &read));
     for (size_t i = 0; i < count; i++)
-        put_place(l, plan, &lines[i]);
+        put_place(l, map ? seat_map_plan(map) : read, &lines[i]);
     return OK;
 }
 

@@ -18,6 +18,7 @@
  *   N2  no text of a person or organiser can end a header line.
  */
 #include "reach/courier/courier.h"
+#include "sale/hold/seat_map.h"
 #include "store/store/store_core.h"
 #include "store/store/writer.h"
 #include "trust/keyring/keyring.h"
@@ -28,6 +29,7 @@ struct notify_config {
     struct writer *writer;
     struct keyring *keyring;
     struct courier_client *courier;
+    struct seat_maps *maps;   /* plans of events that are loaded; NULL: each mail reads its own */
     const char *origin;       /* of the pages, for links; no slash at the end */
     const char *mail_from;    /* sender's address; NULL or "": no-reply at the origin's host */
     const char *zoneinfo_dir; /* NULL: the system's */

@@ -263,7 +263,7 @@ static enum err look(struct settlement *s)
         e = drive_asked(s, tx);
     store_read_end(tx);
     TRY(e);
-    return notify_run(s->notify, s->reader);
+    return s->config.mail ? notify_run(s->notify, s->reader) : OK;
 }
 
 /* False at the end. */
@@ -314,6 +314,7 @@ static enum err set_up(struct settlement *s)
     const struct notify_config notify = {.writer = c->writer,
                                          .keyring = c->keyring,
                                          .courier = c->courier,
+                                         .maps = c->maps,
                                          .origin = c->origin,
                                          .mail_from = c->mail_from,
                                          .zoneinfo_dir = c->zoneinfo_dir};

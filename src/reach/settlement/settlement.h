@@ -41,6 +41,8 @@ struct settlement_config {
     const char *origin; /* of the pages, for the addresses after payment; no slash at the end */
     const char *return_origins[8]; /* by an order's return_no; NULL: origin */
     const char *mail_from;         /* reach/notify */
+    struct seat_maps *maps;        /* for the plans in mails; or NULL */
+    bool mail;                     /* false: there is no way for mails, and they wait */
     const char *zoneinfo_dir;      /* NULL: the system's */
     int call_ms;                   /* how long the provider may take to answer; 0: 20 seconds */
     bool provider; /* false: there is none to ask, and orders that need payment end */
