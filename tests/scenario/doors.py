@@ -125,7 +125,7 @@ class Tenant:
         return self.world.make_event(self.plan, self.organiser, on_sale, **{"venue": self.venue, "categories": FREE, **more})
 
     def hire(self, role, event=None):
-        person = Person(self.server, f"{role}@{event or self.slug}.example", role.title())
+        person = Person(self.server, f"{role}@{(event or self.slug).replace('_', '.')}.example", role.title())
         person.grant = self.give(role, person.mail, event)
         return person
 
@@ -197,8 +197,8 @@ class Stage:
         reply = Api(self.server).post("/api/v1/sessions", {"mail": person.mail, "password": "correct horse battery staple 9"}, expect=200)
         return reply.json["token"]
 
-    def digest(self, without=("session", "idempotency")):
-        """{table: hash of all its rows}, by a reader of its own that cannot write."""
+    def digest(self, without=("session", "idempotency", "job")):
+        """{table: hash of all its rows}, by a reader of its own that cannot write; only numbers where the server works by itself."""
         found = {}
         with contextlib.closing(sqlite3.connect(f"file:{self.server.database()}?mode=ro", uri=True, timeout=20)) as db:
             names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")]
@@ -207,6 +207,7 @@ class Stage:
                     rows = sorted(repr(row) for row in db.execute(f'SELECT * FROM "{name}"'))
                     found[name] = (len(rows), hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16])
             found["sessions"] = db.execute("SELECT count(*), count(revoked_ms) FROM session").fetchone()
+            found["jobs"] = db.execute("SELECT count(*) FROM job").fetchone()
         return found
 
     def columns(self):

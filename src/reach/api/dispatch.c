@@ -51,6 +51,13 @@ static void reply_error(struct call *c, const struct err_info *info)
                                                             .detail = info->detail});
             return;
         }
+    /* P3: one answer for what is not there and for what is not the caller's, whichever room found out. */
+    if (info->code == ERR_NOT_FOUND) {
+        http_reply_problem(c->x, &(struct http_problem){.status = 404,
+                                                        .type = "not_found",
+                                                        .detail = "There is no such thing."});
+        return;
+    }
     http_reply_error(c->x, info);
 }
 

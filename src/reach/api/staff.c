@@ -332,7 +332,10 @@ enum err api_grant_post(struct call *c)
     TRY(json_opt_text(&root, "event", ID_TEXT_MAX, &none)); /* null counts as read */
     TRY(json_opt_text(&root, "expires_at", TIME_TEXT_MAX, &none));
     TRY(json_object_end(&root));
-    TRY(auth_account_by_mail(c->tx, &c->api->auth, mail, &account));
+    enum err e = auth_account_by_mail(c->tx, &c->api->auth, mail, &account);
+    if (e == ERR_NOT_FOUND)
+        FAIL_AT("#/mail", ERR_CONFLICT, "no_account", "Nobody has an account with this address.");
+    TRY(e);
     req->account_no = account.no;
     req->organiser_no = req->role == ROLE_OWNER ? 0 : organiser.no;
     wipe(&account, sizeof account);
