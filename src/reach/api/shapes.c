@@ -6,6 +6,12 @@
 #include "ground/encode/hex.h"
 #include "reach/api/call.h"
 
+/*
+ * What one thing needs while it is written: an event's texts, its categories. Why not the request's arena: a list shows 200
+ * things.
+ */
+enum { SCRATCH_MAX = 128 * 1024 };
+
 enum err call_map(struct call *c, int64_t event_no, struct seat_map **ret_map)
 {
     struct seat_maps *maps = c->api->config.maps;
@@ -91,16 +97,18 @@ static void write_event_head(struct json_writer *w, const struct event_row *e)
 
 enum err shape_event(struct call *c, struct json_writer *w, const struct event_row *e)
 {
+    AUTO(arena_done) struct arena scratch = {0};
     struct seat_counts counts = {0};
     struct category_row *categories;
     struct seat_map *map = NULL;
     size_t count;
 
+    arena_init(&scratch, SCRATCH_MAX);
     if (e->status != EVENT_DRAFT) {
         TRY(call_map(c, e->no, &map));
         seat_map_counts(map, &counts);
     }
-    TRY(store_category_list(c->tx, c->arena, e->no, &categories, &count));
+    TRY(store_category_list(c->tx, &scratch, e->no, &categories, &count));
     json_w_object(w);
     write_event_head(w, e);
     write_categories(w, categories, count, &counts);
@@ -135,11 +143,13 @@ static void write_line(struct json_writer *w, const struct packed *plan, uint32_
 
 enum err shape_hold(struct call *c, struct json_writer *w, const struct hold *h)
 {
+    AUTO(arena_done) struct arena scratch = {0};
     struct event_row event;
     struct seat_map *map;
 
+    arena_init(&scratch, SCRATCH_MAX);
     TRY(call_map(c, h->row.event_no, &map));
-    TRY(store_event_by_no(c->tx, c->arena, h->row.event_no, &event));
+    TRY(store_event_by_no(c->tx, &scratch, h->row.event_no, &event));
     json_w_object(w);
     W_ID(w, "id", hold, h->row.id);
     W_ID(w, "event", event, event.id);
@@ -159,10 +169,9 @@ enum err shape_hold(struct call *c, struct json_writer *w, const struct hold *h)
 
 static enum err write_order_tickets(struct call *c, struct json_writer *w, struct order_id order)
 {
-    struct ticket_row *tickets;
+    struct ticket_row tickets[ORDER_LINES_MAX];
     size_t count;
 
-    TRY(call_alloc(c, ORDER_LINES_MAX * sizeof *tickets, &tickets));
     TRY(store_tickets_of_order(c->tx, order, tickets, ORDER_LINES_MAX, &count));
     json_w_kv_array(w, "tickets");
     for (size_t i = 0; i < count; i++) {
@@ -211,13 +220,15 @@ static enum err write_checkout(struct call *c, struct json_writer *w, const stru
 
 enum err shape_order(struct call *c, struct json_writer *w, const struct order_row *o)
 {
+    AUTO(arena_done) struct arena scratch = {0};
     struct order_line lines[ORDER_LINES_MAX];
     struct event_row event;
     struct seat_map *map;
     size_t count;
 
+    arena_init(&scratch, SCRATCH_MAX);
     TRY(call_map(c, o->event_no, &map));
-    TRY(store_event_by_no(c->tx, c->arena, o->event_no, &event));
+    TRY(store_event_by_no(c->tx, &scratch, o->event_no, &event));
     TRY(store_order_lines(c->tx, o->id, lines, &count));
     json_w_object(w);
     W_ID(w, "id", order, o->id);
@@ -241,13 +252,13 @@ enum err shape_order(struct call *c, struct json_writer *w, const struct order_r
     return OK;
 }
 
-static enum err category_name(struct call *c, int64_t event_no, int64_t category_no,
-                              const char **ret_name)
+static enum err category_name(struct call *c, struct arena *scratch, int64_t event_no,
+                              int64_t category_no, const char **ret_name)
 {
     struct category_row *rows;
     size_t count;
 
-    TRY(store_category_list(c->tx, c->arena, event_no, &rows, &count));
+    TRY(store_category_list(c->tx, scratch, event_no, &rows, &count));
     *ret_name = "";
     for (size_t i = 0; i < count; i++)
         if (rows[i].no == category_no)
@@ -257,15 +268,17 @@ static enum err category_name(struct call *c, int64_t event_no, int64_t category
 
 enum err shape_ticket(struct call *c, struct json_writer *w, const struct ticket_row *t)
 {
+    AUTO(arena_done) struct arena scratch = {0};
     char label[PLACE_LABEL_MAX];
     struct event_row event;
     struct seat_map *map;
     const char *category;
     int64_t used;
 
+    arena_init(&scratch, SCRATCH_MAX);
     TRY(call_map(c, t->event_no, &map));
-    TRY(store_event_by_no(c->tx, c->arena, t->event_no, &event));
-    TRY(category_name(c, t->event_no, t->category_no, &category));
+    TRY(store_event_by_no(c->tx, &scratch, t->event_no, &event));
+    TRY(category_name(c, &scratch, t->event_no, t->category_no, &category));
     TRY(store_scan_uses(c->tx, t->id, &used));
     place_label(seat_map_plan(map), t->place_no, label);
     json_w_object(w);
@@ -350,9 +363,15 @@ enum err shape_me(struct call *c, struct json_writer *w, int64_t account_no,
 
 void api_shape_alert(struct json_writer *w, const struct alert_row *a)
 {
+    enum alert_kind kind;
+
     json_w_object(w);
     W_ID(w, "id", alert, a->id);
     json_w_kv_cstr(w, "kind", a->kind);
+    if (alert_kind_parse(span_text(a->kind), &kind) == OK) {
+        json_w_kv_cstr(w, "title", alert_title(kind));
+        json_w_kv_cstr(w, "todo", alert_todo(kind));
+    }
     json_w_kv_i64(w, "severity", a->severity);
     json_w_key(w, "event");
     if (a->event_no) {

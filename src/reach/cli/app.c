@@ -28,7 +28,7 @@
 enum {
     SIGNER_TIMEOUT_MS = 10000,
     STOP_GRACE_MS = 3000,
-    SEQUENCE_EVERY_MS = 100,
+    SEQUENCE_EVERY_MS = 500,
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
     OWNER_LINK_MS = 24 * 60 * 60 * 1000,
@@ -317,6 +317,8 @@ static enum err open_settlement(struct app *app)
                                              .return_origins = {app->origin, app->http_origin[0] ? app->http_origin : NULL,
                                                                 app->tls_origin[0] ? app->tls_origin : NULL},
                                              .mail_from = s->mail_from,
+                                             .maps = app->maps,
+                                             .mail = s->mail_url[0] || app->mail_dir[0],
                                              .provider = s->provider_origin[0] != '\0'};
     return settlement_start(&config, &app->settlement);
 }
