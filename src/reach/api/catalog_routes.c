@@ -192,15 +192,17 @@ static void write_plan(struct json_writer *w, const struct plan_row *p)
 
 enum err api_plans_get(struct call *c)
 {
+    AUTO(arena_done) struct arena arena = {0};
     struct organiser_row organiser;
     struct store_page page;
     struct plan_row *rows;
     struct json_writer w;
     size_t count;
 
+    arena_init(&arena, LIST_ROWS_MAX);
     TRY(path_organiser(c, &organiser));
     TRY(call_page(c, &page));
-    TRY(store_plan_list(c->tx, c->arena, organiser.no, &page, &rows, &count));
+    TRY(store_plan_list(c->tx, &arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
         write_plan(&w, &rows[i]);
@@ -359,15 +361,17 @@ enum err api_plan_export_get(struct call *c)
 
 enum err api_organiser_events_get(struct call *c)
 {
+    AUTO(arena_done) struct arena arena = {0};
     struct organiser_row organiser;
     struct store_page page;
     struct event_row *rows;
     struct json_writer w;
     size_t count;
 
+    arena_init(&arena, LIST_ROWS_MAX);
     TRY(path_organiser(c, &organiser));
     TRY(call_page(c, &page));
-    TRY(store_event_list(c->tx, c->arena, organiser.no, &page, &rows, &count));
+    TRY(store_event_list(c->tx, &arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
         TRY(shape_event(c, &w, &rows[i]));

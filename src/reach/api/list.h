@@ -5,6 +5,9 @@
 /* list - the frame of every list: {"data": [...], "next_cursor": ...}. */
 #include "reach/api/call.h"
 
+/* Rows of one list whose texts may be long (descriptions, repairs): 200 of them are more than a request's arena holds. */
+enum { LIST_ROWS_MAX = 16 << 20 };
+
 void list_begin(struct call *c, struct json_writer *w);
 /* more: there may be another page, beginning after the row with these two sort values. */
 RESULT list_end(struct call *c, struct json_writer *w, bool more, int64_t key, int64_t no);

@@ -29,13 +29,15 @@ enum err api_openapi_get(struct call *c)
 
 enum err api_events_get(struct call *c)
 {
+    AUTO(arena_done) struct arena rows = {0};
     struct event_row *events;
     struct store_page page;
     struct json_writer w;
     size_t count;
 
+    arena_init(&rows, LIST_ROWS_MAX);
     TRY(call_page(c, &page));
-    TRY(store_event_list_public(c->tx, c->arena, store_now_ms(c->tx), &page, &events, &count));
+    TRY(store_event_list_public(c->tx, &rows, store_now_ms(c->tx), &page, &events, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
         TRY(shape_event(c, &w, &events[i]));
