@@ -177,7 +177,32 @@ enum err api_venue_post(struct call *c)
 
 /* --- plans ----------------------------------------------------------------------------------------------------------------------- */
 
-static void write_plan(struct json_writer *w, const struct plan_row *p)
+static enum err write_plan_categories(struct call *c, struct json_writer *w, int64_t plan_no)
+{
+    AUTO(buf_done) struct buf packed = {0};
+    AUTO(arena_done) struct arena arena = {0};
+    const struct plan_category *categories;
+    char color[8];
+    size_t count;
+
+    buf_init(&packed, PACKED_MAX);
+    arena_init(&arena, LIST_ROWS_MAX);
+    TRY(store_plan_packed(c->tx, plan_no, &packed));
+    TRY(plan_unpack_categories(buf_span(&packed), &arena, &categories, &count));
+    json_w_kv_array(w, "categories");
+    for (size_t i = 0; i < count; i++) {
+        plan_color_format(categories[i].color, color);
+        json_w_object(w);
+        json_w_kv_i64(w, "category", (int64_t)i);
+        json_w_kv_cstr(w, "name", categories[i].name);
+        json_w_kv_cstr(w, "color", color);
+        json_w_end(w);
+    }
+    json_w_end(w);
+    return OK;
+}
+
+static enum err write_plan(struct call *c, struct json_writer *w, const struct plan_row *p)
 {
     json_w_object(w);
     W_ID(w, "id", plan, p->id);
@@ -185,9 +210,11 @@ static void write_plan(struct json_writer *w, const struct plan_row *p)
     json_w_kv_cstr(w, "name", p->name);
     json_w_kv_i64(w, "places", p->places);
     json_w_kv_i64(w, "seats", p->seats);
+    TRY(write_plan_categories(c, w, p->no));
     json_w_key(w, "repairs");
     json_w_raw(w, span_text(p->repairs));
     json_w_end(w);
+    return OK;
 }
 
 enum err api_plans_get(struct call *c)
@@ -205,7 +232,7 @@ enum err api_plans_get(struct call *c)
     TRY(store_plan_list(c->tx, &arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
-        write_plan(&w, &rows[i]);
+        TRY(write_plan(c, &w, &rows[i]));
     bool more = count == page.limit;
     return list_end(c, &w, more, 0, more ? rows[count - 1].no : 0);
 }
@@ -221,7 +248,7 @@ static enum err plan_write(struct call *c)
     TRY(plan_create(c->tx, &c->api->catalog, &by, args->organiser_no, &args->as.plan));
     TRY(plan_get(c->tx, c->arena, args->organiser_no, args->as.plan.id, &row));
     call_begin(c, 201, &w);
-    write_plan(&w, &row);
+    TRY(write_plan(c, &w, &row));
     return call_end(c, &w);
 }
 

@@ -60,6 +60,13 @@ struct packed {
 RESULT plan_unpack(struct span bytes, struct packed **ret_packed);
 void packed_free(struct packed **p);
 
+/*
+ * Only the categories of a packed plan, from its head: names are copied into the arena. The bytes may be cut anywhere after them.
+ * ERR_INVALID "bad_plan".
+ */
+RESULT plan_unpack_categories(struct span bytes, struct arena *a,
+                              const struct plan_category **ret_categories, size_t *ret_count);
+
 /* The area a slot belongs to; NULL for a seat. place < places (asserted), here and below. */
 const struct packed_area *packed_area_of(const struct packed *p, uint32_t place);
 

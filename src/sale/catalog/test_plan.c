@@ -380,6 +380,32 @@ static void a_packed_plan_altered_anywhere_is_refused_or_sane(void **state)
     unload(&l);
 }
 
+static void categories_are_read_from_the_head_alone(void **state)
+{
+    AUTO(arena_done) struct arena arena = {0};
+    const struct plan_category *categories;
+    struct loaded l;
+    size_t count;
+    (void)state;
+
+    load(HEAD ZONE("N",
+                   ROW("1", SEAT("a", "1", "0", "A") "," SEAT("b", "x", "25", "B"))) "," AREAS TAIL,
+         &l);
+    arena_init(&arena, 100000);
+    assert_int_equal(plan_unpack_categories(buf_span(&l.bytes), &arena, &categories, &count), OK);
+    assert_int_equal(count, l.packed->category_count);
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(categories[i].name, l.packed->categories[i].name);
+        assert_memory_equal(&categories[i].color, &l.packed->categories[i].color,
+                            sizeof categories[i].color);
+    }
+    for (size_t cut = 0; cut < 20; cut++)
+        assert_int_equal(plan_unpack_categories(span_sub(buf_span(&l.bytes), 0, cut), &arena,
+                                                &categories, &count),
+                         ERR_INVALID);
+    unload(&l);
+}
+
 static void repairs_are_told_as_json(void **state)
 {
     AUTO(buf_done) struct buf out;
@@ -398,6 +424,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positions_add_up_from_zone_to_seat),
+        cmocka_unit_test(categories_are_read_from_the_head_alone),
         cmocka_unit_test(places_have_names_and_labels),
         cmocka_unit_test(labels_are_cut_between_characters),
         cmocka_unit_test(a_seat_guid_used_twice_is_taken_from_its_uuid),

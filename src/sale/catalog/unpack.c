@@ -476,3 +476,33 @@ void place_label(const struct packed *p, uint32_t place, char out[PLACE_LABEL_MA
     at = put_cut(out, at, n.seat, seat);
     out[at] = '\0';
 }
+
+enum err plan_unpack_categories(struct span bytes, struct arena *a,
+                                const struct plan_category **ret_categories, size_t *ret_count)
+{
+    enum { HEAD = 4 + 4 + 4 + 2 + 2 };
+    struct cursor c = {bytes};
+    struct plan_category *list;
+    struct span head, name;
+    uint8_t count, len;
+
+    TRY(cursor_take(&c, HEAD, &head));
+    ENSURE(span_starts(head, "GHP1"), ERR_INVALID, "bad_plan", "This is no packed plan.");
+    TRY(cursor_u8(&c, &count));
+    list = arena_array(a, count, sizeof *list);
+    ENSURE(list, ERR_NOMEM, "no_memory", "The request needs more memory than it may have.");
+    for (size_t i = 0; i < count; i++) {
+        TRY(cursor_u8(&c, &len));
+        TRY(cursor_take(&c, len, &name));
+        ENSURE(utf8_valid(name), ERR_INVALID, "bad_plan", "A name in the plan is not UTF-8.");
+        list[i].name = arena_text(a, name);
+        ENSURE(list[i].name, ERR_NOMEM, "no_memory",
+               "The request needs more memory than it may have.");
+        TRY(cursor_u8(&c, &list[i].color.r));
+        TRY(cursor_u8(&c, &list[i].color.g));
+        TRY(cursor_u8(&c, &list[i].color.b));
+    }
+    *ret_categories = list;
+    *ret_count = count;
+    return OK;
+}
