@@ -186,14 +186,13 @@ enum err api_orders_get(struct call *c)
 
     TRY(call_page(c, &page));
     TRY(call_alloc(c, page.limit * sizeof *orders, &orders));
-    int64_t before_ms = page.after_key ? page.after_key : INT64_MAX;
-    TRY(store_orders_of_account(c->tx, c->session.account_no, before_ms, orders, page.limit,
-                                &count));
+    TRY(store_orders_of_account(c->tx, c->session.account_no, &page, orders, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
         TRY(shape_order(c, &w, &orders[i]));
     bool more = count == page.limit;
-    return list_end(c, &w, more, more ? orders[count - 1].created_ms : 0, 0);
+    return list_end(c, &w, more, more ? orders[count - 1].created_ms : 0,
+                    more ? list_same_ms(&page, &orders[0].created_ms, sizeof *orders, count) : 0);
 }
 
 static enum err own_order(struct call *c, struct order_row *ret_order)
@@ -272,14 +271,13 @@ enum err api_tickets_get(struct call *c)
 
     TRY(call_page(c, &page));
     TRY(call_alloc(c, page.limit * sizeof *tickets, &tickets));
-    int64_t before_ms = page.after_key ? page.after_key : INT64_MAX;
-    TRY(store_tickets_of_account(c->tx, c->session.account_no, before_ms, tickets, page.limit,
-                                 &count));
+    TRY(store_tickets_of_account(c->tx, c->session.account_no, &page, tickets, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
         TRY(shape_ticket(c, &w, &tickets[i]));
     bool more = count == page.limit;
-    return list_end(c, &w, more, more ? tickets[count - 1].issued_ms : 0, 0);
+    return list_end(c, &w, more, more ? tickets[count - 1].issued_ms : 0,
+                    more ? list_same_ms(&page, &tickets[0].issued_ms, sizeof *tickets, count) : 0);
 }
 
 static enum err own_ticket(struct call *c, struct ticket_row *ret_ticket)
@@ -371,14 +369,39 @@ static enum err refund_says(struct call *c, const struct stripe_refund *refund)
     return unless_unknown(order_refund_says(c->tx, c->api->config.ledger, id, refund));
 }
 
+/* Another amount than ours changes nothing of the order; a person must look. The provider has said it and need not repeat it. */
+static enum err raise_mismatch(struct call *c, const struct stripe_session *session)
+{
+    struct payment_row payment;
+    struct order_row order;
+    char id[ID_TEXT_MAX];
+
+    TRY(store_payment_by_session(c->tx, session->ref, &payment));
+    TRY(store_order_by_id(c->tx, payment.order, &order));
+    order_id_format(order.id, id);
+    const struct alert_cause cause = {.kind = ALERT_payment_mismatch,
+                                      .organiser_no = order.organiser_no,
+                                      .event_no = order.event_no,
+                                      .subject = id};
+    return alert_raise(c->tx, &cause, NULL);
+}
+
+static enum err session_says(struct call *c, const struct stripe_event *event)
+{
+    enum err e = order_session_says(c->tx, c->api->config.ledger, &event->session, event->ref);
+
+    if (e == ERR_CONFLICT && strcmp(err_last()->slug, "amount_mismatch") == 0)
+        return raise_mismatch(c, &event->session);
+    return unless_unknown(e);
+}
+
 static enum err webhook_write(struct call *c)
 {
     const struct stripe_event *event = c->args;
 
     if (event->kind == STRIPE_EVENT_SESSION_COMPLETED ||
         event->kind == STRIPE_EVENT_SESSION_EXPIRED)
-        TRY(unless_unknown(
-            order_session_says(c->tx, c->api->config.ledger, &event->session, event->ref)));
+        TRY(session_says(c, event));
     else if (event->kind == STRIPE_EVENT_REFUND)
         TRY(refund_says(c, &event->refund));
     call_empty(c, 204);

@@ -76,6 +76,8 @@ static enum err account_write(struct call *c)
     int64_t account_no;
 
     TRY(auth_account_create(c->tx, &c->api->auth, &s->account, &account_no));
+    struct job_id job = job_id_make(store_clock(c->tx), store_rng(c->tx));
+    TRY(store_job_add(c->tx, job, "mail.account_created", s->account.id.b, store_now_ms(c->tx)));
     TRY(auth_session_open(c->tx, &c->api->auth, account_no, 1, &opened));
     return answer_me(c, 201, account_no, &opened);
 }

@@ -31,6 +31,7 @@ struct watched_event {
 struct watched_organiser {
     int64_t organiser_no;
     uint8_t shown[32]; /* hash of the figures last published */
+    bool fresh;        /* atomic: somebody new listens, and is told even what did not change */
 };
 
 struct waiter {
@@ -189,7 +190,8 @@ static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watch
     buf_init(&data, 65536);
     TRY(figures_of(t, tx, o, &data));
     sha256(buf_span(&data), hash);
-    if (memcmp(hash, o->shown, sizeof hash) == 0)
+    bool fresh = __atomic_exchange_n(&o->fresh, false, __ATOMIC_ACQ_REL);
+    if (!fresh && memcmp(hash, o->shown, sizeof hash) == 0)
         return OK;
     memcpy(o->shown, hash, sizeof hash);
     (void)snprintf(channel, sizeof channel, "staff/%lld", (long long)o->organiser_no);
@@ -436,6 +438,8 @@ enum err ticker_watch_organiser(struct ticker *t, int64_t organiser_no)
     if (i == t->organiser_count && room)
         t->organisers[t->organiser_count++] =
             (struct watched_organiser){.organiser_no = organiser_no};
+    if (room)
+        __atomic_store_n(&t->organisers[i].fresh, true, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&t->mutex);
     ENSURE(room, ERR_BUSY, "queue_full", "Too many organisers are watched.");
     return OK;
