@@ -114,14 +114,13 @@ enum err api_organiser_orders_get(struct call *c)
     ENSURE(event_no, ERR_INVALID, "bad_query", "Name the event: ?event=evt_...");
     TRY(call_page(c, &page));
     TRY(call_alloc(c, page.limit * sizeof *orders, &orders));
-    int64_t before_ms = page.after_key ? page.after_key : INT64_MAX;
-    TRY(store_orders_of_event(c->tx, organiser.no, event_no, before_ms, orders, page.limit,
-                              &count));
+    TRY(store_orders_of_event(c->tx, organiser.no, event_no, &page, orders, &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
         TRY(write_staff_order(c, &w, &orders[i]));
     bool more = count == page.limit;
-    TRY(list_end(c, &w, more, more ? orders[count - 1].created_ms : 0, 0));
+    TRY(list_end(c, &w, more, more ? orders[count - 1].created_ms : 0,
+                 more ? list_same_ms(&page, &orders[0].created_ms, sizeof *orders, count) : 0));
     return answer_recorded_list(c, &organiser, "orders_read");
 }
 

@@ -761,6 +761,71 @@ static void a_refund_nobody_asked_for_is_unknown(void **state)
     REFUSED(run(refund_says_, &c), ERR_NOT_FOUND, "no_refund");
 }
 
+/* --- lists -------------------------------------------------------------------------------------------------------- */
+
+struct listing {
+    bool by_event, tickets;
+    struct store_page page;
+    size_t given;
+    uint8_t seen[32][ID_BYTES];
+};
+
+static enum err list_(struct store_tx *tx, void *context)
+{
+    struct listing *l = context;
+    struct ticket_row tickets[8];
+    struct order_row rows[8];
+    size_t count;
+
+    if (l->tickets)
+        TRY(store_tickets_of_account(tx, 1, &l->page, tickets, &count));
+    else if (l->by_event)
+        TRY(store_orders_of_event(tx, FIX_ORGANISER, 1, &l->page, rows, &count));
+    else
+        TRY(store_orders_of_account(tx, 1, &l->page, rows, &count));
+    for (size_t i = 0; i < count; i++) {
+        int64_t at_ms = l->tickets ? tickets[i].issued_ms : rows[i].created_ms;
+        assert_true(l->page.after_key == 0 || at_ms <= l->page.after_key);
+        l->page.after_no = l->page.after_key == at_ms ? l->page.after_no + 1 : 1;
+        l->page.after_key = at_ms;
+        memcpy(l->seen[l->given++], l->tickets ? tickets[i].id.b : rows[i].id.b, ID_BYTES);
+    }
+    return OK;
+}
+
+static void all_are_seen_once(bool by_event, bool of_tickets, size_t total, size_t limit)
+{
+    struct listing l = {.by_event = by_event, .tickets = of_tickets, .page.limit = limit};
+    size_t before;
+
+    do {
+        before = l.given;
+        assert_int_equal(store_testing_read(&fix.t, list_, &l), OK);
+    } while (l.given > before);
+    assert_int_equal(l.given, total);
+    for (size_t i = 0; i < total; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(l.seen[i], l.seen[k], ID_BYTES);
+}
+
+/* A batch makes many orders in one millisecond, and an order many tickets: no page may lose one of them. */
+static void lists_lose_nothing_between_pages(void **state)
+{
+    (void)state;
+
+    for (uint8_t n = 1; n <= 7; n++) {
+        at(n > 5 ? 1000 : 0);
+        ordered(n, 1, (uint32_t)2 * n);
+        assert_int_equal(opened(n), OK);
+        assert_int_equal(paid(n), OK);
+    }
+    for (size_t limit = 1; limit <= 8; limit++) {
+        all_are_seen_once(false, false, 7, limit);
+        all_are_seen_once(true, false, 7, limit);
+        all_are_seen_once(false, true, 14, limit);
+    }
+}
+
 /* --- any order of events -------------------------------------------------------------------------------------------- */
 
 /* One step of what may happen to order n, in whatever state it is. Only what is documented may come of it. */
@@ -858,6 +923,7 @@ int main(void)
         SHOP_TEST(a_refund_of_another_amount_is_not_done),
         SHOP_TEST(a_failed_refund_leaves_the_money_visible),
         SHOP_TEST(a_refund_nobody_asked_for_is_unknown),
+        SHOP_TEST(lists_lose_nothing_between_pages),
         SHOP_TEST(money_and_tickets_agree_after_any_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,27 +89,41 @@ enum err store_order_by_id(struct store_tx *tx, struct order_id id, struct order
     return OK;
 }
 
-enum err store_orders_of_account(struct store_tx *tx, int64_t account_no, int64_t before_ms,
-                                 struct order_row *out, size_t max, size_t *ret_count)
+/* The time a page goes on at, and how many rows of that time it leaves out. */
+static int64_t page_from(const struct store_page *page)
+{
+    return page->after_key > 0 ? page->after_key : INT64_MAX;
+}
+
+static int64_t page_skip(const struct store_page *page)
+{
+    return page->after_key > 0 && page->after_no > 0 ? page->after_no : 0;
+}
+
+enum err store_orders_of_account(struct store_tx *tx, int64_t account_no,
+                                 const struct store_page *page, struct order_row *out,
+                                 size_t *ret_count)
 {
     struct store_rows rows;
 
     TRY(store_query(tx, SQL_order_by_account,
-                    SQL_ARGS(sv_int(account_no), sv_int(before_ms), sv_int((int64_t)max)), &rows));
-    return read_orders(&rows, out, max, ret_count);
+                    SQL_ARGS(sv_int(account_no), sv_int(page_from(page)),
+                             sv_int((int64_t)page->limit), sv_int(page_skip(page))),
+                    &rows));
+    return read_orders(&rows, out, page->limit, ret_count);
 }
 
 enum err store_orders_of_event(struct store_tx *tx, int64_t organiser_no, int64_t event_no,
-                               int64_t before_ms, struct order_row *out, size_t max,
+                               const struct store_page *page, struct order_row *out,
                                size_t *ret_count)
 {
     struct store_rows rows;
 
-    TRY(store_query(
-        tx, SQL_order_by_event,
-        SQL_ARGS(sv_int(event_no), sv_int(organiser_no), sv_int(before_ms), sv_int((int64_t)max)),
-        &rows));
-    return read_orders(&rows, out, max, ret_count);
+    TRY(store_query(tx, SQL_order_by_event,
+                    SQL_ARGS(sv_int(event_no), sv_int(organiser_no), sv_int(page_from(page)),
+                             sv_int((int64_t)page->limit), sv_int(page_skip(page))),
+                    &rows));
+    return read_orders(&rows, out, page->limit, ret_count);
 }
 
 enum err store_order_lines(struct store_tx *tx, struct order_id id,

@@ -3,7 +3,7 @@
 #define STORE_STORE_STORE_ORDER_H
 
 /* store_order - rows of orders and their lines, as values. The state machine is in sale/order. */
-#include "store/store/store.h"
+#include "store/store/store_catalog.h"
 
 enum order_status {
     ORDER_AWAITING,
@@ -47,11 +47,15 @@ RESULT store_order_event_open(struct store_tx *tx, int64_t event_no, bool *ret_o
 
 /* ERR_NOT_FOUND "no_order". */
 RESULT store_order_by_id(struct store_tx *tx, struct order_id id, struct order_row *ret_row);
-/* Newest first, created before the time (INT64_MAX for the first page). */
-RESULT store_orders_of_account(struct store_tx *tx, int64_t account_no, int64_t before_ms,
-                               struct order_row *rows, size_t max, size_t *ret_count);
+/*
+ * Newest first; rows has room for page->limit. A batch makes many orders in one millisecond, so a page goes on after the
+ * created_ms of the last row (after_key) and as many rows of that millisecond as were given (after_no).
+ */
+RESULT store_orders_of_account(struct store_tx *tx, int64_t account_no,
+                               const struct store_page *page, struct order_row *rows,
+                               size_t *ret_count);
 RESULT store_orders_of_event(struct store_tx *tx, int64_t organiser_no, int64_t event_no,
-                             int64_t before_ms, struct order_row *rows, size_t max,
+                             const struct store_page *page, struct order_row *rows,
                              size_t *ret_count);
 RESULT store_order_lines(struct store_tx *tx, struct order_id id,
                          struct order_line lines[ORDER_LINES_MAX], size_t *ret_count);

@@ -88,14 +88,19 @@ enum err store_tickets_of_order(struct store_tx *tx, struct order_id order, stru
     return read_tickets(&rows, out, max, ret_count);
 }
 
-enum err store_tickets_of_account(struct store_tx *tx, int64_t account_no, int64_t before_ms,
-                                  struct ticket_row *out, size_t max, size_t *ret_count)
+enum err store_tickets_of_account(struct store_tx *tx, int64_t account_no,
+                                  const struct store_page *page, struct ticket_row *out,
+                                  size_t *ret_count)
 {
+    int64_t from_ms = page->after_key > 0 ? page->after_key : INT64_MAX;
+    int64_t skip = page->after_key > 0 && page->after_no > 0 ? page->after_no : 0;
     struct store_rows rows;
 
-    TRY(store_query(tx, SQL_ticket_by_account,
-                    SQL_ARGS(sv_int(account_no), sv_int(before_ms), sv_int((int64_t)max)), &rows));
-    return read_tickets(&rows, out, max, ret_count);
+    TRY(store_query(
+        tx, SQL_ticket_by_account,
+        SQL_ARGS(sv_int(account_no), sv_int(from_ms), sv_int((int64_t)page->limit), sv_int(skip)),
+        &rows));
+    return read_tickets(&rows, out, page->limit, ret_count);
 }
 
 enum err store_ticket_insert(struct store_tx *tx, const struct ticket_row *t)

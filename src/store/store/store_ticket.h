@@ -3,7 +3,7 @@
 #define STORE_STORE_STORE_TICKET_H
 
 /* store_ticket - rows of tickets, as values. Rules are in sale/ticket. */
-#include "store/store/store.h"
+#include "store/store/store_catalog.h"
 
 enum ticket_status {
     TICKET_VALID,
@@ -37,9 +37,10 @@ RESULT store_ticket_by_place(struct store_tx *tx, int64_t event_no, uint32_t pla
                              struct ticket_row *ret_row);
 RESULT store_tickets_of_order(struct store_tx *tx, struct order_id order, struct ticket_row *rows,
                               size_t max, size_t *ret_count);
-/* Newest first, issued before the time (INT64_MAX for the first page). */
-RESULT store_tickets_of_account(struct store_tx *tx, int64_t account_no, int64_t before_ms,
-                                struct ticket_row *rows, size_t max, size_t *ret_count);
+/* Newest first; rows has room for page->limit. Goes on as the lists of store_order.h do, by issued_ms. */
+RESULT store_tickets_of_account(struct store_tx *tx, int64_t account_no,
+                                const struct store_page *page, struct ticket_row *rows,
+                                size_t *ret_count);
 /* A valid ticket; its place must be sold to it already. Audited. */
 RESULT store_ticket_insert(struct store_tx *tx, const struct ticket_row *row);
 /* The chain of its entries goes on with this one. Audited. */
