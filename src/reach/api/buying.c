@@ -360,13 +360,40 @@ static enum err unless_unknown(enum err e)
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
+static bool is_mismatch(enum err e)
+{
+    return e == ERR_CONFLICT && strcmp(err_last()->slug, "amount_mismatch") == 0;
+}
+
+static enum err raise_refund(struct call *c, enum alert_kind kind, struct refund_id id)
+{
+    struct refund_row refund;
+    struct order_row order;
+    char subject[ID_TEXT_MAX];
+
+    TRY(store_refund_by_id(c->tx, id, &refund));
+    TRY(store_order_by_id(c->tx, refund.order, &order));
+    refund_id_format(id, subject);
+    const struct alert_cause cause = {.kind = kind,
+                                      .organiser_no = order.organiser_no,
+                                      .event_no = order.event_no,
+                                      .subject = subject};
+    return alert_raise(c->tx, &cause, NULL);
+}
+
+/* A refund that failed, even after it was done, or that gave another amount back: a person must look. */
 static enum err refund_says(struct call *c, const struct stripe_refund *refund)
 {
     struct refund_id id;
 
     if (refund_id_parse(span_text(refund->client_reference), &id) != OK)
         return OK; /* made by somebody else */
-    return unless_unknown(order_refund_says(c->tx, c->api->config.ledger, id, refund));
+    enum err e = order_refund_says(c->tx, c->api->config.ledger, id, refund);
+    if (is_mismatch(e))
+        return raise_refund(c, ALERT_payment_mismatch, id);
+    if (e == OK && refund->failed)
+        return raise_refund(c, ALERT_refund_failed, id);
+    return unless_unknown(e);
 }
 
 /* Another amount than ours changes nothing of the order; a person must look. The provider has said it and need not repeat it. */
@@ -390,7 +417,7 @@ static enum err session_says(struct call *c, const struct stripe_event *event)
 {
     enum err e = order_session_says(c->tx, c->api->config.ledger, &event->session, event->ref);
 
-    if (e == ERR_CONFLICT && strcmp(err_last()->slug, "amount_mismatch") == 0)
+    if (is_mismatch(e))
         return raise_mismatch(c, &event->session);
     return unless_unknown(e);
 }

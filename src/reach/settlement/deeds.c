@@ -101,11 +101,14 @@ static enum err refund_says(struct store_tx *tx, const struct flight *f, struct 
 {
     char subject[ID_TEXT_MAX];
 
-    TRY(order_refund_says(tx, f->s->config.ledger, refund, &f->refund));
-    if (!f->refund.failed)
-        return OK;
     refund_id_format(refund, subject);
-    return raise(tx, f, ALERT_refund_failed, subject);
+    enum err e = order_refund_says(tx, f->s->config.ledger, refund, &f->refund);
+    if (e == ERR_CONFLICT && strcmp(err_last()->slug, "amount_mismatch") == 0) {
+        TRY(raise(tx, f, ALERT_payment_mismatch, subject));
+        return store_refund_later(tx, refund, store_now_ms(tx) + MISMATCH_LOOK_MS);
+    }
+    TRY(e);
+    return f->refund.failed ? raise(tx, f, ALERT_refund_failed, subject) : OK;
 }
 
 static enum err do_deed(struct store_tx *tx, struct command *command)
