@@ -25,6 +25,8 @@ def start():
     at["free"] = at["world"].standing(60000, categories=free)
     at["priced"] = at["world"].standing(60000)
     at["fans"] = [at["world"].fan(f"fan{i}") for i in range(BUYERS)]
+    for fan in at["fans"]:
+        fan.begun = None
 
 
 class Buyer(threading.Thread):
@@ -45,12 +47,16 @@ class Buyer(threading.Thread):
         finally:
             self.api.close()
 
-    def buy(self):
+    def choose(self):
         event = at["free"] if random.random() < FREE_SHARE else at["priced"]
-        count = random.choice((1, 2, 3))
-        hold, order = g.new_id("hld"), g.new_id("ord")
+        return event, random.choice((1, 2, 3)), g.new_id("hld"), g.new_id("ord")
+
+    def buy(self):
+        # What the last kill cut off is asked again with the same ids, wherever it was cut: it happens once.
+        event, count, hold, order = self.fan.begun = self.fan.begun or self.choose()
         self.api.post(f"/api/v1/events/{event}/holds", {"id": hold, "area": {"area": 0, "count": count}}, expect=201)
         answer = self.api.post("/api/v1/orders", {"id": order, "hold": hold}, expect=201).json
+        self.fan.begun = None
         at["acknowledged"][order] = count
         if answer["status"] == "paid":
             at["paid"].add(order)
