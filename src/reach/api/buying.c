@@ -310,8 +310,7 @@ static enum err code_of_ticket(struct call *c, struct buf *ret_code)
 
     TRY(own_ticket(c, &ticket));
     TRY(call_map(c, ticket.event_no, &map));
-    store_read_end(c->tx);
-    c->tx = NULL;
+    call_close_snapshot(c);
     buf_init(ret_code, CREDENTIAL_TEXT_MAX);
     return ticket_code(c->api->config.signer, &ticket, seat_map_plan(map), ret_code);
 }

@@ -64,7 +64,9 @@ enum err call_json_time(struct json_object *o, const char *key, int64_t *ret_ms)
 enum err call_permit(struct call *c, int64_t organiser_no, int64_t event_no)
 {
     TRY(access_check(&c->access, c->route->permission, organiser_no, event_no));
-    c->permitted = true;
+    c->permitted = c->asked = true;
+    c->asked_organiser_no = organiser_no;
+    c->asked_event_no = event_no;
     return OK;
 }
 
@@ -123,6 +125,12 @@ void call_empty(struct call *c, int status)
 {
     c->status = status;
     buf_reset(&c->body);
+}
+
+void call_close_snapshot(struct call *c)
+{
+    store_read_end(c->tx);
+    c->tx = NULL;
 }
 
 enum err call_alloc(struct call *c, size_t size, void *ret_pointer)

@@ -63,6 +63,8 @@ struct call {
     struct session session;
     struct access access;
     bool permitted; /* call_permit was asked and agreed */
+    bool asked;     /* it was, for these two: asked again where the write runs */
+    int64_t asked_organiser_no, asked_event_no;
 
     struct json_doc *doc; /* the body, once call_json was asked */
 
@@ -141,6 +143,13 @@ void call_cursor(int64_t key, int64_t no, char out[64]);
 void call_begin(struct call *c, int status, struct json_writer *w);
 RESULT call_end(struct call *c, struct json_writer *w);
 void call_empty(struct call *c, int status);
+/* End a handler's snapshot early, before something that takes long: a long snapshot holds back checkpoints. */
+void call_close_snapshot(struct call *c);
+/*
+ * Was this Idempotency-Key answered before? Then the answer is in the call. The dispatcher asks before every write; a handler
+ * asks itself when it does something outside the store first.
+ */
+RESULT call_answered(struct call *c, bool *ret_answered);
 /* Memory of the request; ERR_NOMEM. */
 RESULT call_alloc(struct call *c, size_t size, void *ret_pointer);
 /* Leave the write for the writer. */

@@ -360,8 +360,7 @@ enum err api_plan_post(struct call *c)
     TRY(JSON_ID(&root, "id", plan, &p->id));
     TRY(JSON_ID(&root, "venue", venue, &p->venue));
     TRY(json_need_text(&root, "name", 4 * CATALOG_NAME_MAX, &p->name));
-    store_read_end(c->tx); /* importing takes a while */
-    c->tx = NULL;
+    call_close_snapshot(c); /* importing takes a while */
     c->finally = plan_done;
     p->ready = ready;
     c->args = args;
@@ -631,8 +630,7 @@ enum err api_event_status_post(struct call *c)
                                        .event_no = (uint32_t)event.no,
                                        .places = (uint32_t)event.capacity,
                                        .capacity = (uint32_t)event.capacity};
-        store_read_end(c->tx);
-        c->tx = NULL;
+        call_close_snapshot(c);
         TRY(signer_event_open(c->api->config.signer, &opening));
     }
     c->has_key = false; /* setting a status twice is the same as once */

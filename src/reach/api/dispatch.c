@@ -165,8 +165,7 @@ static enum err read_idempotency_key(struct call *c)
     return OK;
 }
 
-/* True when this key was answered before: the answer is then in the call. */
-static enum err answered_before(struct call *c, bool *ret_answered)
+enum err call_answered(struct call *c, bool *ret_answered)
 {
     struct store_answer answer;
 
@@ -207,7 +206,7 @@ static enum err run_write(struct store_tx *tx, struct command *command)
 
     c->tx = tx;
     c->writing = true;
-    TRY(answered_before(c, &answered));
+    TRY(call_answered(c, &answered));
     if (answered)
         return OK;
     TRY(c->write(c));

@@ -64,8 +64,7 @@ static enum err read_sign_up(struct call *c, struct sign_up *s, bool owner)
     TRY(utf8_check_line(s->account.name, AUTH_NAME_MAX, "#/name"));
     TRY(auth_password_check(password, s->account.mail, s->account.name, owner));
     /* Hashing takes long enough that the snapshot must not be held open over it. */
-    store_read_end(c->tx);
-    c->tx = NULL;
+    call_close_snapshot(c);
     return auth_password_hash(password, owner, s->account.password_hash);
 }
 
@@ -146,8 +145,7 @@ enum err api_session_post(struct call *c)
     TRY(json_object_end(&root));
     TRY(auth_sign_in_find(c->tx, &c->api->auth, mail, &s->candidate));
     int64_t now_ms = store_now_ms(c->tx);
-    store_read_end(c->tx);
-    c->tx = NULL;
+    call_close_snapshot(c);
     enum err e = auth_sign_in_verify(&s->candidate, password, now_ms);
     if (e != OK && e != ERR_UNAUTHENTICATED)
         return e;
