@@ -151,6 +151,8 @@ static void start_settlement(void)
                                              .rng = &fix.t.rng.rng,
                                              .origin = w.origin,
                                              .mail_from = "shop@example.org",
+                                             .maps = w.maps,
+                                             .mail = true,
                                              .call_ms = CALL_MS,
                                              .provider = true};
     assert_int_equal(settlement_start(&config, &w.settlement), OK);
