@@ -167,15 +167,18 @@ void install_close(struct install *i)
     disk_close(&i->disk);
 }
 
-/* Read a file that only its owner may read. */
-static enum err read_private(const char *path, struct buf *out)
+/*
+ * Read a file that only its owner may read: none of the refused bits. Why fewer below a credentials directory: systemd grants the
+ * service's user by an ACL, whose mask stat shows as group bits.
+ */
+static enum err read_private(const char *path, mode_t refused, struct buf *out)
 {
     struct stat st;
     uint8_t block[SECRET_TEXT_MAX];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     ENSURE(fd >= 0, ERR_NOT_FOUND, "no_secret", "%s cannot be read: %s.", path, strerror(errno));
-    bool private = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) == 0;
+    bool private = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & refused) == 0;
     ssize_t n = private ? read(fd, block, sizeof block) : -1;
     close(fd);
     ENSURE(private, ERR_DENIED, "open_secret", "%s may be read by others. Run: chmod 600 %s", path,
@@ -191,15 +194,16 @@ enum err install_site_master(const struct install *i, struct secret32 *ret_key)
     AUTO(buf_done) struct buf bytes = {0};
     char path[INSTALL_PATH_MAX];
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    bool given = false;
 
-    install_path(i, "keys/site-master", path);
     if (credentials && strlen(credentials) < 900) {
         (void)snprintf(path, sizeof path, "%s/gatehouse-site-master", credentials);
-        if (access(path, R_OK) != 0)
-            install_path(i, "keys/site-master", path);
+        given = access(path, R_OK) == 0;
     }
+    if (!given)
+        install_path(i, "keys/site-master", path);
     buf_init(&bytes, SECRET_TEXT_MAX);
-    TRY(read_private(path, &bytes));
+    TRY(read_private(path, given ? 07 : 077, &bytes));
     ENSURE(bytes.len == SECRET_BYTES, ERR_CORRUPT, "bad_secret", "%s must hold %d bytes.", path,
            SECRET_BYTES);
     memcpy(ret_key->b, bytes.data, SECRET_BYTES);
@@ -212,7 +216,7 @@ enum err install_secret(const struct install *i, const char *path, struct buf *o
 
     install_path(i, path, full);
     buf_init(out, SECRET_TEXT_MAX);
-    TRY(read_private(full, out));
+    TRY(read_private(full, 077, out));
     while (out->len > 0 && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
         out->len--;
     ENSURE(out->len > 0, ERR_INVALID, "bad_secret", "%s is empty.", full);
