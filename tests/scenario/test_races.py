@@ -106,7 +106,8 @@ def winner(replies, status, refusal, word, words=""):
 
 def alike(replies, status):
     equal(tally(replies)[0], {status: len(replies)}, f"statuses, {replies[0].body[:200]!r}")
-    equal(len({r.body for r in replies}), 1, "different answers")
+    for reply in replies:
+        equal(reply.body, replies[0].body, "different answers")
 
 
 def rows(table, where="1"):
@@ -334,7 +335,8 @@ def _():
     told = lambda: Api(server).get("/api/v1/status", expect=200).json["time"]  # noqa: E731
     server.clock.write_text("-60000\n")
     try:
-        until("the clock is put back: the server's time stands still", lambda: told() == told())
+        seen = []
+        until("the clock is put back: the server's time stands still", lambda: seen.append(told()) or seen[-4:-1] == [seen[-1]] * 3)
         late = told()
         until("time has passed elsewhere", lambda: time.time() > now * 30 + 1)
         equal(told(), late, "the server's time while its clock is behind what it has seen")
@@ -344,7 +346,7 @@ def _():
                 equal((reply.status, reply.problem), (401, "code_refused"), f"step {step - now} with the clock put back")
     finally:
         server.move_clock(0)
-    assert told() > late, "time goes on"
+    until("time goes on", lambda: told() > late)
 
 
 @tap.test("one address registered 20 times at once: one account")

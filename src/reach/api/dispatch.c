@@ -199,6 +199,17 @@ static enum err keep_answer(struct call *c)
 
 /* --- the writer's half --------------------------------------------------------------------------------------------------- */
 
+/* A role that was taken away while the command waited counts no more: two who end each other's role do not both succeed. */
+static enum err permit_again(struct call *c)
+{
+    if (c->route->permission == PERMISSION_none)
+        return OK;
+    TRY(access_load(c->tx, c->session.account_no, &c->access));
+    return c->asked ? access_check(&c->access, c->route->permission, c->asked_organiser_no,
+                                   c->asked_event_no)
+                    : OK;
+}
+
 static enum err run_write(struct store_tx *tx, struct command *command)
 {
     struct call *c = (struct call *)command;
@@ -206,6 +217,7 @@ static enum err run_write(struct store_tx *tx, struct command *command)
 
     c->tx = tx;
     c->writing = true;
+    TRY(permit_again(c));
     TRY(call_answered(c, &answered));
     if (answered)
         return OK;

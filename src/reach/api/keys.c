@@ -88,6 +88,7 @@ enum err api_ticket_key_post(struct call *c)
 
     TRY(call_alloc(c, sizeof *r, &r));
     TRY(path_organiser(c, &r->organiser));
+    TRY(call_no_members(c));
     TRY(call_answered(c, &answered));
     if (answered)
         return OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reach/api/list.h"
+#include "store/store/store_access.h"
 
 static enum err path_organiser(struct call *c, struct organiser_row *ret_row)
 {
@@ -288,15 +289,17 @@ enum err api_grants_get(struct call *c)
 static enum err grant_give_write(struct call *c)
 {
     struct grant_request *req = c->args;
+    struct grant_row row;
     struct json_writer w;
 
     TRY(access_grant_give(c->tx, c->api->config.ledger, &c->access, req));
+    TRY(store_grant_by_id(c->tx, req->id, &row)); /* may be there since an earlier request */
     const struct access_grant g = {.id = req->id,
                                    .account_no = req->account_no,
                                    .organiser_no = req->organiser_no,
                                    .event_no = req->event_no,
                                    .role = req->role,
-                                   .created_ms = store_now_ms(c->tx),
+                                   .created_ms = row.created_ms,
                                    .expires_ms = req->expires_ms};
     call_begin(c, 201, &w);
     TRY(write_grant(c, &w, &g));
