@@ -144,6 +144,19 @@ static enum err take_session(struct call *c, struct session *s, bool *refused)
     return *refused ? OK : api_refuse_unused(c, refused);
 }
 
+/* http://127.0.0.1, http://localhost or http://[::1], with any port: a browser on this very machine. */
+static bool is_loopback(const char *url)
+{
+    static const char *const origins[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+
+    for (size_t i = 0; i < COUNT_OF(origins); i++) {
+        size_t n = strlen(origins[i]);
+        if (strncmp(url, origins[i], n) == 0 && (!url[n] || strchr(":/?#", url[n])))
+            return true;
+    }
+    return false;
+}
+
 enum err checkout_create(struct call *c)
 {
     struct session s = {.status = "open", .payment_status = "unpaid"};
@@ -154,7 +167,9 @@ enum err checkout_create(struct call *c)
     if (refused)
         return OK;
     state_new_id(c->sb, "cs_test_", s.id);
-    int n = snprintf(s.url, sizeof s.url, "%s/pay/%s", c->sb->public_url, s.id);
+    bool here = c->sb->plain_url[0] && is_loopback(s.success_url);
+    int n = snprintf(s.url, sizeof s.url, "%s/pay/%s", here ? c->sb->plain_url : c->sb->public_url,
+                     s.id);
     ENSURE(n > 0 && (size_t)n < sizeof s.url, ERR_LIMIT, "url_too_long",
            "The public URL is too long.");
     TRY(state_session_put(c->sb, &s));

@@ -30,6 +30,8 @@ static const char help[] =
     "  --ca-file FILE               authorities to trust when posting (PEM)\n"
     "  --tls-cert FILE --tls-key FILE   serve HTTPS; without them, plain HTTP on loopback only\n"
     "  --public-url URL             how browsers reach it (the address it listens on)\n"
+    "  --listen-plain ADDRESS:PORT  plain HTTP on loopback too, for payment pages of shops at\n"
+    "                               http://127.0.0.1, http://localhost or http://[::1]\n"
     "  --help, --version\n"
     "\n"
     "When it is ready it prints one line of JSON with its address. SIGINT and SIGTERM end it.\n"
@@ -37,13 +39,13 @@ static const char help[] =
 
 struct options {
     const char *listen, *db, *key_file, *webhook_url, *webhook_secret_file, *ca_file;
-    const char *tls_cert, *tls_key, *public_url;
+    const char *tls_cert, *tls_key, *public_url, *listen_plain;
 };
 
 /* 0 go on, 1 done (help, version), 2 wrong. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-    enum { LISTEN = 1, DB, KEY, URL, SECRET, CA, CERT, TLS_KEY, PUBLIC, HELP, VERSION };
+    enum { LISTEN = 1, DB, KEY, URL, SECRET, CA, CERT, TLS_KEY, PUBLIC, PLAIN, HELP, VERSION };
     static const struct option names[] = {{"listen", required_argument, NULL, LISTEN},
                                           {"db", required_argument, NULL, DB},
                                           {"key-file", required_argument, NULL, KEY},
@@ -53,13 +55,14 @@ static int read_options(int argc, char **argv, struct options *o)
                                           {"tls-cert", required_argument, NULL, CERT},
                                           {"tls-key", required_argument, NULL, TLS_KEY},
                                           {"public-url", required_argument, NULL, PUBLIC},
+                                          {"listen-plain", required_argument, NULL, PLAIN},
                                           {"help", no_argument, NULL, HELP},
                                           {"version", no_argument, NULL, VERSION},
                                           {NULL, 0, NULL, 0}};
-    const char **const places[] = {NULL,          &o->listen,      &o->db,
-                                   &o->key_file,  &o->webhook_url, &o->webhook_secret_file,
-                                   &o->ca_file,   &o->tls_cert,    &o->tls_key,
-                                   &o->public_url};
+    const char **const places[] = {NULL,           &o->listen,      &o->db,
+                                   &o->key_file,   &o->webhook_url, &o->webhook_secret_file,
+                                   &o->ca_file,    &o->tls_cert,    &o->tls_key,
+                                   &o->public_url, &o->listen_plain};
 
     *o = (struct options){.listen = "127.0.0.1:0"};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -71,7 +74,7 @@ static int read_options(int argc, char **argv, struct options *o)
             (void)puts("gatehouse-sandbox " GATEHOUSE_VERSION);
             return 1;
         }
-        if (c < LISTEN || c > PUBLIC)
+        if (c < LISTEN || c > PLAIN)
             return 2;
         *places[c] = optarg;
     }
@@ -100,48 +103,78 @@ static enum err read_secret(const char *path, char out[KEY_TEXT_MAX])
     return OK;
 }
 
-static enum err read_listen(const char *text, char *address, size_t size, uint16_t *ret_port)
+struct place {
+    char host[64]; /* an IP address */
+    uint16_t port;
+};
+
+static enum err read_listen(const char *option, const char *text, struct place *ret_place)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
 
     ENSURE(colon && text_to_u64(span_text(colon + 1), &port) == OK && port <= UINT16_MAX,
-           ERR_INVALID, "bad_listen", "--listen takes ADDRESS:PORT.");
+           ERR_INVALID, "bad_listen", "--%s takes ADDRESS:PORT.", option);
     struct span host = span_of(text, (size_t)(colon - text));
     if (host.len > 2 && host.data[0] == '[')
         host = span_sub(host, 1, host.len - 2);
-    *ret_port = (uint16_t)port;
-    return span_to_text(host, address, size);
+    ret_place->port = (uint16_t)port;
+    return span_to_text(host, ret_place->host, sizeof ret_place->host);
+}
+
+static void put_origin(const struct place *p, bool tls, char *out, size_t size)
+{
+    bool v6 = strchr(p->host, ':') != NULL;
+
+    (void)snprintf(out, size, "%s://%s%s%s:%u", tls ? "https" : "http", v6 ? "[" : "", p->host,
+                   v6 ? "]" : "", p->port);
+}
+
+/* Under the lock: a request may be there already, and waits for its addresses. */
+static enum err say_ready(struct sandbox *sb, const struct options *o, const struct place *at,
+                          bool tls)
+{
+    char address[128];
+
+    put_origin(&at[0], tls, address, sizeof address);
+    (void)snprintf(sb->public_url, sizeof sb->public_url, "%s",
+                   o->public_url ? o->public_url : address);
+    printf("{\"ready\":true,\"address\":\"%s\",\"public_url\":\"%s\"", address, sb->public_url);
+    if (o->listen_plain) {
+        put_origin(&at[1], false, sb->plain_url, sizeof sb->plain_url);
+        printf(",\"plain_url\":\"%s\"", sb->plain_url);
+    }
+    ENSURE(puts("}") >= 0 && fflush(stdout) == 0, ERR_IO, "cannot_write",
+           "The address cannot be printed.");
+    return OK;
 }
 
 static enum err start_server(struct sandbox *sb, const struct options *o, struct tls_context *tls)
 {
-    static char address[64];
+    static struct place at[2]; /* as long as the server: it keeps the texts */
     struct http_config config;
-    uint16_t port;
 
-    TRY(read_listen(o->listen, address, sizeof address, &port));
     http_config_init(&config);
-    config.listeners[0] = (struct http_listener){address, port, tls};
-    config.listener_count = 1;
+    TRY(read_listen("listen", o->listen, &at[0]));
+    config.listeners[config.listener_count++] = (struct http_listener){at[0].host, at[0].port, tls};
+    if (o->listen_plain) {
+        TRY(read_listen("listen-plain", o->listen_plain, &at[1]));
+        config.listeners[config.listener_count++] =
+            (struct http_listener){at[1].host, at[1].port, NULL};
+    }
     config.limits.body_max = BODY_MAX;
     config.limits.connections_per_client_max = 0;
     config.context = sb;
     config.handle = api_handle;
-    TRY(http_server_open(&config, &sb->server));
-    port = http_server_port(sb->server, 0);
-    bool v6 = strchr(address, ':') != NULL;
     pthread_mutex_lock(&sb->lock);
-    if (o->public_url)
-        (void)snprintf(sb->public_url, sizeof sb->public_url, "%s", o->public_url);
-    else
-        (void)snprintf(sb->public_url, sizeof sb->public_url, "%s://%s%s%s:%u",
-                       tls ? "https" : "http", v6 ? "[" : "", address, v6 ? "]" : "", port);
-    printf("{\"ready\":true,\"address\":\"%s://%s%s%s:%u\",\"public_url\":\"%s\"}\n",
-           tls ? "https" : "http", v6 ? "[" : "", address, v6 ? "]" : "", port, sb->public_url);
+    enum err e = http_server_open(&config, &sb->server);
+    if (e == OK) {
+        for (size_t i = 0; i < config.listener_count; i++)
+            at[i].port = http_server_port(sb->server, i);
+        e = say_ready(sb, o, at, tls != NULL);
+    }
     pthread_mutex_unlock(&sb->lock);
-    ENSURE(fflush(stdout) == 0, ERR_IO, "cannot_write", "The address cannot be printed.");
-    return OK;
+    return e;
 }
 
 static enum err wait_for_signal(int signals)

@@ -276,16 +276,20 @@ static size_t origin_len(const char *url)
 
 /*
  * Why the shop's origin is a form target: the answer to the form is a redirect there, and browsers hold redirects of a form to
- * this list.
+ * this list. A policy cannot name an IPv6 address, so the scheme stands for one.
  */
 static void set_policy(struct http_exchange *x, const struct session *s)
 {
     char policy[OBJECT_URL_MAX + 300];
+    size_t len = s ? origin_len(s->success_url) : 0;
+    const char *six = len > 0 ? memchr(s->success_url, '[', len) : NULL;
 
+    if (six)
+        len = strcspn(s->success_url, "/");
     (void)snprintf(policy, sizeof policy,
                    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
                    "form-action 'self' %.*s",
-                   s ? (int)origin_len(s->success_url) : 0, s ? s->success_url : "");
+                   (int)len, s ? s->success_url : "");
     http_header_text(x, "Content-Security-Policy", policy);
     http_header_text(x, "Referrer-Policy", "no-referrer");
 }

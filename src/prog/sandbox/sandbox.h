@@ -62,6 +62,7 @@ struct sandbox {
     const char *webhook_url;           /* NULL: none are sent */
     const char *ca_file;
     char public_url[OBJECT_URL_MAX];
+    char plain_url[OBJECT_URL_MAX]; /* of the listener for this machine; "" when there is none */
     struct http_server *server;
 
     pthread_mutex_t lock;
