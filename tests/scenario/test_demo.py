@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import gatehouse as g
@@ -81,6 +82,21 @@ class Demo:
         return (self.data / name).read_text().strip()
 
 
+def order_from(origin):
+    """A place on the balcony, asked for by a page of that origin."""
+    held = at["fan"].hold(at["club"]["id"], {"area": {"area": 1, "count": 1}})
+    return at["fan"].api.post("/api/v1/orders", {"id": g.new_id("ord"), "hold": held["id"]}, headers={"Origin": origin}, expect=201).json
+
+
+def session_url(provider, key, success_url):
+    """The page of a session made for a shop at that address."""
+    wish = {"mode": "payment", "success_url": success_url, "line_items[0][price_data][currency]": "eur",
+            "line_items[0][price_data][unit_amount]": "500", "line_items[0][price_data][product_data][name]": "A ticket"}
+    request = urllib.request.Request(provider + "/v1/checkout/sessions", urllib.parse.urlencode(wish).encode(),
+                                     {"Authorization": "Bearer " + key})
+    return g.json.loads(urllib.request.urlopen(request, timeout=10).read())["url"]
+
+
 def demo_fails(*arguments):
     status, out, err = g.command("demo", *arguments)
     g.equal(status, 2, err)
@@ -94,6 +110,10 @@ def first():
     g.equal(demo.ready["https"], None)
     assert demo.ready["sandbox"].startswith("http://127.0.0.1:"), demo.ready
     assert "/staff/setup#" in demo.ready["owner_link"]
+    assert demo.ready["scanner_link"].startswith(demo.origin + "/gate/#"), demo.ready
+    g.equal(demo.ready["sandbox_plain"], None)  # it is plain already
+    said = demo.words().splitlines()
+    assert said and all(line.startswith("Preparing: ") for line in said), said
     events = demo.events()
     g.equal(sorted(e["capacity"] for e in events.values())[-1], 80000)
     g.equal(len(events), 3)
@@ -117,6 +137,20 @@ def buy():
     assert at["fan"].api.get(f"/api/v1/tickets/{order['tickets'][0]}/code", expect=200).json["code"].startswith("GH1:")
     g.until("the mail", lambda: g.Api(demo).get("/api/v1/demo/mails", expect=200).json["data"], 15)
     at["order"] = order
+
+
+@tap.test("the scanner's link makes one scanner, and its ticket is admitted at the club")
+def scanner():
+    demo = at["demo"]
+    token = demo.ready["scanner_link"].split("#", 1)[1]
+    gate = g.Scanner(demo, token)
+    g.equal((gate.enrolled["name"], gate.enrolled["gate"]), ("Demo scanner", "Main door"))
+    code = at["fan"].api.get(f"/api/v1/tickets/{at['order']['tickets'][0]}/code", expect=200).json["code"]
+    g.equal([gate.scan(code)["verdict"] for _ in range(2)], ["admitted", "rejected"])
+    key = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")  # of RFC 8032
+    again = {"id": g.new_id("dev"), "token": token, "public_key": g.base64.b64encode(key).decode()}
+    g.equal(g.Api(demo).post("/api/v1/devices/enrol", again).problem, "link_used")
+    at["scanner"] = token
 
 
 @tap.test("the owner's link works; admin makes none while the server runs")
@@ -144,6 +178,10 @@ def refused():
     other = at["dir"] / "other"
     err = demo_fails("--dir", other, "--local", "--port", demo.port, "--sandbox-port", "0")
     assert "--port" in err and str(demo.port) in err and err.count("\n") == 1, err
+    for option in ("--sandbox-plain-port", "--sandbox-port"):
+        more = [word for name in ("--port", "--tls-port", "--sandbox-port") if name != option for word in (name, "0")]
+        err = demo_fails("--dir", other, *more, option, demo.port)
+        assert f"with {option}," in err and str(demo.port) in err and err.count("\n") == 1, err
     assert not other.exists()
     assert "--port" in demo_fails("--dir", other, "--port", "http")
     real = at["dir"] / "real"
@@ -157,8 +195,10 @@ def interrupt():
     status, out, took = at["demo"].interrupt()
     g.equal(status, 0)
     assert took < 2 * g.SLOW, f"it took {took:.1f} s"
-    for word in ("shop", "staff", "gate", "mails", "4242 4242 4242 4242", "Ctrl-C"):
+    for word in ("shop", "staff", "gate", "mails", "4242 4242 4242 4242", "Ctrl-C", at["scanner"], "within 15 minutes"):
         assert word in out, out
+    too_wide = [line for line in out.splitlines() if len(line) > 80 and str(at["dir"]) not in line]
+    assert not too_wide, too_wide
 
 
 @tap.test("what it left is private")
@@ -173,6 +213,8 @@ def second():
     demo = Demo()  # with HTTPS this time
     assert demo.took < 5 * g.SLOW, f"it took {demo.took:.1f} s"
     g.equal(demo.ready["owner_link"], None)
+    assert demo.ready["scanner_link"].split("#", 1)[1] != at["scanner"]
+    g.equal(demo.words(), "")
     g.equal({e["id"] for e in demo.events().values()}, at["events"])
     at["fan"].server, at["fan"].api = demo, g.Api(demo, at["fan"].api.token)
     g.equal(at["fan"].see(at["order"])["status"], "paid")
@@ -188,8 +230,36 @@ def https():
         urllib.request.urlopen(demo.ready["sandbox"] + "/", context=context, timeout=10)
     except urllib.error.HTTPError:
         pass  # any answer came through a verified connection
-    order = at["fan"].order(at["fan"].hold(at["club"]["id"], {"area": {"area": 1, "count": 1}}))
+    order = order_from(demo.ready["https"])
     assert at["fan"].checkout(order).startswith(demo.ready["sandbox"] + "/")
+
+
+@tap.test("a buyer on this machine pays without a certificate and comes back to where the purchase began")
+def plain():
+    demo = at["demo"]
+    plain, box = demo.ready["sandbox_plain"], g.Sandbox.__new__(g.Sandbox)
+    assert plain.startswith("http://127.0.0.1:") and plain != demo.ready["sandbox"], demo.ready
+    order, box.origin = order_from(demo.origin), plain
+    page = at["fan"].checkout(order)
+    assert page.startswith(plain + "/pay/"), page
+    policy = urllib.request.urlopen(page, timeout=10).headers["Content-Security-Policy"]
+    assert policy.endswith(f"form-action 'self' {demo.origin}"), policy
+    status, location, _ = box.pay(page)
+    g.equal((status, location), (303, f"{demo.origin}/orders/{order['id']}"))
+    at["fan"].wait(order, lambda o: o["status"] == "paid", "paid")
+    for shop, where in (("http://localhost:1/o", plain), ("http://[::1]/o", plain), ("http://127.0.0.1", plain),
+                        ("http://localhost.example/o", demo.ready["sandbox"]), ("http://127.0.0.10/o", demo.ready["sandbox"])):
+        page = session_url(plain, demo.secret("provider-key"), shop)
+        assert page.startswith(where + "/pay/"), (shop, page)
+    policy = urllib.request.urlopen(session_url(plain, demo.secret("provider-key"), "http://[::1]/o"), timeout=10).headers
+    assert policy["Content-Security-Policy"].endswith("form-action 'self' http:"), policy  # no policy can name an IPv6 address
+
+
+@tap.test("--verbose says what goes well, too")
+def verbose():
+    g.equal(at["demo"].interrupt()[0], 0)
+    demo = Demo("--local", "--verbose")
+    g.until("the courier's word", lambda: '"level":"info"' in demo.words())
     g.equal(demo.interrupt()[0], 0)
 
 

@@ -10,7 +10,10 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL };
 
-/* Everything below the level is dropped; default LOG_INFO. The name appears in each line ("serve", "signer"). */
+/*
+ * Everything below the level is dropped; default LOG_INFO. The name appears in each line ("serve", "signer"). The environment's
+ * GATEHOUSE_LOG (debug, info, warn, error, fatal) goes before `least`, in children too.
+ */
 void log_setup(enum log_level least, const char *program);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One line with the error's slug, sentence and path. */

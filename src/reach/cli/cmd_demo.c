@@ -37,6 +37,7 @@ enum {
     URL_MAX = 300,
     READY_LINE_MAX = 2048,
     HOST_MAX = 64,
+    SANDBOX_PORT = 8090,
 };
 
 #define LOOPBACK "127.0.0.1"
@@ -44,24 +45,28 @@ enum {
 
 static const char usage[] =
     "Usage: gatehouse demo [options]\n"
-    "Starts a demonstration: three events, a payment provider that moves no money, mails on a "
-    "page.\n"
-    "The first start makes its data directory; later ones go on with it. Ctrl-C ends it.\n"
-    "  --dir DIR          where its data is (data/demo)\n"
-    "  --port N           plain HTTP, for this machine (8080; 0: any)\n"
-    "  --tls-port N       HTTPS, for phones on the network (8443; 0: any)\n"
-    "  --sandbox-port N   the payment provider (8090; 0: any)\n"
-    "  --local            this machine only: no HTTPS, nothing on the network\n"
-    "  --json             print one line of JSON first when it is ready\n"
-    "  --help             this text\n"
+    "Starts a demonstration: three events, a payment provider that moves no money,\n"
+    "mails on a page. The first start makes its data directory; later ones go on\n"
+    "with it. Ctrl-C ends it.\n"
+    "  --dir DIR               where its data is (data/demo)\n"
+    "  --port N                plain HTTP, for this machine (8080; 0: any)\n"
+    "  --tls-port N            HTTPS, for phones on the network (8443; 0: any)\n"
+    "  --sandbox-port N        the payment provider (8090; 0: any)\n"
+    "  --sandbox-plain-port N  the same for this machine, in plain HTTP (one more\n"
+    "                          than --sandbox-port; 0: any)\n"
+    "  --local                 this machine only: no HTTPS, nothing on the network\n"
+    "  --json                  print one line of JSON first when it is ready\n"
+    "  --verbose               log what goes well, too\n"
+    "  --help                  this text\n"
     "Exit status: 0 ended by a signal, 2 could not start or a part of it failed.\n";
 
 struct demo {
     const char *dir;
-    bool local, json, first;
-    uint16_t port, tls_port, sandbox_port;
-    char host[HOST_MAX]; /* how the network knows this machine */
-    char provider_url[URL_MAX];
+    bool local, json, verbose, first;
+    uint16_t port, tls_port, sandbox_port, plain_port;
+    char host[HOST_MAX];                            /* how the network knows this machine */
+    char provider_url[URL_MAX], plain_url[URL_MAX]; /* plain_url: "" when the other is plain too */
+    char scanner_token[AUTH_TOKEN_TEXT];            /* "" when there is no club night */
     struct install install;
     int lock_fd;
     struct proc_child provider;
@@ -100,6 +105,16 @@ static enum err choose_port(struct port_wish *w)
            strerror(errno), w->option);
     *w->port = ntohs(at.sin_port);
     return OK;
+}
+
+/* After the provider's, when that one is a number; any, when that is any. */
+static uint16_t next_port(const char *text)
+{
+    uint64_t port = SANDBOX_PORT;
+
+    if (text && (text_to_u64(span_text(text), &port) != OK || port >= UINT16_MAX))
+        port = 0;
+    return port > 0 ? (uint16_t)(port + 1) : 0;
 }
 
 static enum err choose_ports(struct port_wish *wishes, size_t count)
@@ -191,6 +206,8 @@ static void put_settings(struct demo *d)
     }
     (void)snprintf(d->provider_url, sizeof d->provider_url, "%s://%s:%u",
                    d->local ? "http" : "https", d->local ? LOOPBACK : d->host, d->sandbox_port);
+    if (!d->local)
+        (void)snprintf(d->plain_url, sizeof d->plain_url, "http://" LOOPBACK ":%u", d->plain_port);
     set(s->provider_origin, "%s", d->provider_url);
     set(s->provider_key_file, "provider-key");
     set(s->provider_webhook_secret_file, "webhook-secret");
@@ -226,7 +243,7 @@ static enum err spawn_provider(struct demo *d)
 {
     char program[INSTALL_PATH_MAX], listen_at[HOST_MAX], db[INSTALL_PATH_MAX],
         key[INSTALL_PATH_MAX], secret[INSTALL_PATH_MAX], cert[INSTALL_PATH_MAX],
-        cert_key[INSTALL_PATH_MAX], hook[URL_MAX];
+        cert_key[INSTALL_PATH_MAX], hook[URL_MAX], plain_at[HOST_MAX];
     const struct settings *s = &d->install.settings;
     const char *argv[24] = {"gatehouse-sandbox",
                             "--listen",
@@ -252,8 +269,10 @@ static enum err spawn_provider(struct demo *d)
         bool own = s->server_tls_cert[0] != '\0';
         install_path(&d->install, own ? s->server_tls_cert : "tls/server.pem", cert);
         install_path(&d->install, own ? s->server_tls_key : "tls/server-key.pem", cert_key);
-        const char *const more[] = {"--tls-cert", cert,           "--tls-key",
-                                    cert_key,     "--public-url", d->provider_url};
+        (void)snprintf(plain_at, sizeof plain_at, LOOPBACK ":%u", d->plain_port);
+        const char *const more[] = {"--tls-cert",     cert,           "--tls-key",
+                                    cert_key,         "--public-url", d->provider_url,
+                                    "--listen-plain", plain_at};
         for (size_t i = 0; i < COUNT_OF(more); i++)
             argv[n++] = more[i];
     }
@@ -305,7 +324,10 @@ static void print_json(const struct demo *d)
     AUTO(buf_done) struct buf b = {0};
     struct json_writer w;
     const char *link = app_owner_link(d->app), *tls = app_tls_origin(d->app);
+    char scanner[URL_MAX];
 
+    (void)snprintf(scanner, sizeof scanner, "%s/gate/#%s", app_http_origin(d->app),
+                   d->scanner_token);
     buf_init(&b, 8192);
     json_w_init(&w, &b);
     json_w_object(&w);
@@ -314,49 +336,67 @@ static void print_json(const struct demo *d)
     json_w_kv_cstr(&w, "http", app_http_origin(d->app));
     json_w_kv_cstr(&w, "https", tls[0] ? tls : NULL);
     json_w_kv_cstr(&w, "owner_link", link[0] ? link : NULL);
+    json_w_kv_cstr(&w, "scanner_link", d->scanner_token[0] ? scanner : NULL);
     json_w_kv_bool(&w, "demo", true);
     json_w_kv_cstr(&w, "sandbox", d->provider_url);
+    json_w_kv_cstr(&w, "sandbox_plain", d->plain_url[0] ? d->plain_url : NULL);
     json_w_kv_cstr(&w, "dir", d->install.dir);
     json_w_end(&w);
     if (json_w_finish(&w) == OK)
         (void)puts(buf_text(&b));
 }
 
+/* Bold on a terminal. */
+static void print_heading(const char *words)
+{
+    bool plain = !isatty(STDOUT_FILENO) || getenv("NO_COLOR");
+
+    (void)printf(plain ? "\n%s\n" : "\n\033[1m%s\033[0m\n", words);
+}
+
 static void print_addresses(const char *where, const char *origin)
 {
-    (void)printf("%s\n"
-                 "  shop    %s/\n"
-                 "  staff   %s/staff/\n"
-                 "  gate    %s/gate/\n"
-                 "  mails   %s/mails\n",
-                 where, origin, origin, origin, origin);
+    print_heading(where);
+    (void)printf("  shop   %s/\n"
+                 "  staff  %s/staff/\n"
+                 "  gate   %s/gate/\n"
+                 "  mails  %s/mails\n",
+                 origin, origin, origin, origin);
+}
+
+static void print_scanner(const struct demo *d, const char *tls)
+{
+    print_heading("Open a scanner at the Cellar Club (works once, within 15 minutes)");
+    (void)printf("  %s/gate/#%s\n", app_http_origin(d->app), d->scanner_token);
+    if (tls[0])
+        (void)printf("or on a phone\n  %s/gate/#%s\n", tls, d->scanner_token);
+    (void)printf("Its doors are open now. More scanners: staff > Scanners.\n");
 }
 
 static void print_welcome(const struct demo *d)
 {
     const char *link = app_owner_link(d->app), *tls = app_tls_origin(d->app);
 
-    (void)printf("\nGatehouse demonstration. Its data: %s\n\n", d->install.dir);
+    print_heading("Gatehouse demonstration");
+    (void)printf("  Its data is in %s; the next start goes on with it.\n", d->install.dir);
     print_addresses("On this machine", app_http_origin(d->app));
     if (tls[0]) {
-        (void)printf("\n");
         print_addresses("On phones in the same network", tls);
-        (void)printf("  Once per phone: open %s/ca.crt (the browser warns: go on),\n"
-                     "  install it (iPhone: Settings > Profile downloaded, then General > About > "
-                     "Certificate\n"
-                     "  Trust Settings; Android: Settings > Security > Install a certificate > "
-                     "CA), and the\n"
-                     "  warnings end. The payment page %s uses it too.\n",
-                     tls, d->provider_url);
+        (void)printf("  trust  %s/ca.crt (install it once: the warnings end)\n"
+                     "         iPhone: Settings > Profile Downloaded; then\n"
+                     "         General > About > Certificate Trust Settings\n"
+                     "         Android: Settings > Security > Install a certificate > CA\n",
+                     tls);
     }
-    if (link[0])
-        (void)printf("\nBecome the owner (works once, for a day)\n  %s\n", link);
-    (void)printf("\nPay with 4242 4242 4242 4242, any date ahead, any code; 4000 0000 0000 0002 is "
-                 "declined.\n"
-                 "Scan: staff > Devices makes a code that turns any phone into a scanner; the "
-                 "Cellar Club's\n"
-                 "doors are open now.\n"
-                 "Ctrl-C ends it; the next start goes on with the same data.\n\n");
+    if (link[0]) {
+        print_heading("Become the owner (works once, within a day)");
+        (void)printf("  %s\n", link);
+    }
+    if (d->scanner_token[0])
+        print_scanner(d, tls);
+    print_heading("Pay");
+    (void)printf("  4242 4242 4242 4242, any date ahead, any code (4000 0000 0000 0002: declined)\n"
+                 "\nCtrl-C ends it.\n\n");
     (void)fflush(stdout);
 }
 
@@ -403,7 +443,9 @@ static enum err start(struct demo *d)
     TRY(await_provider(d));
     install_path(&d->install, "mail", mail);
     TRY(app_open(&(struct app_config){.install = &d->install, .mail_dir = mail}, &d->app));
-    return demo_seed(d->app, say_seeding);
+    TRY(demo_seed(d->app, say_seeding));
+    enum err e = demo_scanner(d->app, d->scanner_token);
+    return e == ERR_NOT_FOUND ? OK : e;
 }
 
 static int run(struct demo *d, int signals)
@@ -427,27 +469,42 @@ static int run(struct demo *d, int signals)
     return status;
 }
 
+/* The terminal is for the addresses: children log no more than we do. What the environment says already goes first. */
+static void quiet(bool verbose)
+{
+    bool all = verbose || getenv("GATEHOUSE_TRACE");
+
+    (void)setenv("GATEHOUSE_LOG", all ? "info" : "warn", 0);
+    log_setup(LOG_WARN, "demo");
+}
+
 int command_demo(int argc, char **argv)
 {
     struct demo d = {.lock_fd = -1, .provider = {.fd = -1}};
-    const char *port = NULL, *tls_port = NULL, *sandbox_port = NULL;
-    const struct option_spec specs[] = {
-        {"dir", &d.dir, NULL},         {"port", &port, NULL},
-        {"tls-port", &tls_port, NULL}, {"sandbox-port", &sandbox_port, NULL},
-        {"local", NULL, &d.local},     {"json", NULL, &d.json}};
+    const char *port = NULL, *tls_port = NULL, *sandbox_port = NULL, *plain_port = NULL;
+    const struct option_spec specs[] = {{"dir", &d.dir, NULL},
+                                        {"port", &port, NULL},
+                                        {"tls-port", &tls_port, NULL},
+                                        {"sandbox-port", &sandbox_port, NULL},
+                                        {"sandbox-plain-port", &plain_port, NULL},
+                                        {"local", NULL, &d.local},
+                                        {"json", NULL, &d.json},
+                                        {"verbose", NULL, &d.verbose}};
     int signals;
 
     options_read(argc, argv, usage, specs, COUNT_OF(specs), NULL, 0, NULL);
     if (!d.dir)
         d.dir = "data/demo";
     const char *outside = d.local ? LOOPBACK : EVERYWHERE;
-    struct port_wish wishes[] = {{"port", port, LOOPBACK, 8080, &d.port, -1},
-                                 {"sandbox-port", sandbox_port, outside, 8090, &d.sandbox_port, -1},
-                                 {"tls-port", tls_port, outside, 8443, &d.tls_port, -1}};
-    log_setup(LOG_WARN, "demo");
+    struct port_wish wishes[] = {
+        {"port", port, LOOPBACK, 8080, &d.port, -1},
+        {"sandbox-port", sandbox_port, outside, SANDBOX_PORT, &d.sandbox_port, -1},
+        {"tls-port", tls_port, outside, 8443, &d.tls_port, -1},
+        {"sandbox-plain-port", plain_port, LOOPBACK, next_port(sandbox_port), &d.plain_port, -1}};
+    quiet(d.verbose);
     tls_files_shown_address(EVERYWHERE, d.host, sizeof d.host);
     if (proc_signals_open(&signals) != OK ||
-        choose_ports(wishes, d.local ? COUNT_OF(wishes) - 1 : COUNT_OF(wishes)) != OK)
+        choose_ports(wishes, d.local ? 2 : COUNT_OF(wishes)) != OK)
         return options_failed("demo");
     int status = run(&d, signals);
     close(signals);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "door/admission/admission.h"
 #include "sale/catalog/catalog.h"
 #include "sale/catalog/zone.h"
 #include "store/store/writer.h"
@@ -411,15 +412,58 @@ static enum err seed(struct seeding *s)
     return open_drafts(s);
 }
 
+static void seeding_init(struct seeding *s, struct app *app, void (*say)(const char *words))
+{
+    *s = (struct seeding){.app = app,
+                          .say = say,
+                          .catalog = {.ledger = app_ledger(app)},
+                          .now_ms = clock_now_ms(app_clock(app))};
+    arena_init(&s->arena, SEED_MEMORY_MAX);
+}
+
 enum err demo_seed(struct app *app, void (*say)(const char *words))
 {
-    struct seeding s = {.app = app,
-                        .say = say,
-                        .catalog = {.ledger = app_ledger(app)},
-                        .now_ms = clock_now_ms(app_clock(app))};
+    struct seeding s;
 
-    arena_init(&s.arena, SEED_MEMORY_MAX);
+    seeding_init(&s, app, say);
     enum err e = seed(&s);
+    arena_done(&s.arena);
+    return e;
+}
+
+/* --- A scanner --------------------------------------------------------------------------------------------------------------- */
+
+struct enrolling {
+    struct device_enrolment wish;
+    char *token;
+};
+
+static enum err begin_enrolment(struct store_tx *tx, void *context)
+{
+    struct enrolling *e = context;
+
+    return device_enrolment_begin(tx, &e->wish, e->token);
+}
+
+static enum err enrol_at_club(struct seeding *s, char ret_token[AUTH_TOKEN_TEXT])
+{
+    TRY(look(s));
+    const struct event_row *club = find_show(s, CLUB);
+    ENSURE(club, ERR_NOT_FOUND, "no_event", "There is no club night.");
+    struct enrolling e = {.wish = {.organiser_no = club->organiser_no,
+                                   .event_no = club->no,
+                                   .name = SPAN_LIT("Demo scanner"),
+                                   .gate = SPAN_LIT("Main door")},
+                          .token = ret_token};
+    return writer_call(app_writer(s->app), LANE_BACK, begin_enrolment, &e);
+}
+
+enum err demo_scanner(struct app *app, char ret_token[AUTH_TOKEN_TEXT])
+{
+    struct seeding s;
+
+    seeding_init(&s, app, NULL);
+    enum err e = enrol_at_club(&s, ret_token);
     arena_done(&s.arena);
     return e;
 }

@@ -12,6 +12,7 @@
  */
 #include "ground/base/base.h"
 #include "reach/cli/app.h"
+#include "trust/auth/auth.h"
 
 /* Made by tools/embed.py from examples/. */
 struct demo_file {
@@ -25,5 +26,10 @@ extern const size_t demo_files_count;
  * Nothing happens in a store with organisers that are not ours. say (may be NULL) is told in a few words what takes a while.
  */
 RESULT demo_seed(struct app *app, void (*say)(const char *words));
+/*
+ * A one-time token, good for DEVICE_ENROLMENT_MS, that makes a browser a scanner of the newest club night. ERR_NOT_FOUND "no_event"
+ * when the store has none.
+ */
+RESULT demo_scanner(struct app *app, char ret_token[AUTH_TOKEN_TEXT]);
 
 #endif
