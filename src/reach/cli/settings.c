@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 1024, FILE_MAX = 65536 };
+enum { FILE_MAX = 65536 };
 
 enum check { CHECK_any, CHECK_address, CHECK_origin, CHECK_number, CHECK_onoff, CHECK_file };
 
@@ -111,6 +111,15 @@ struct reading {
     char sentence[200];
 };
 
+static int refuse(struct reading *r, const char *name, const char *why)
+{
+    if (r->bad_line) /* the first mistake is the one to mend */
+        return 0;
+    r->bad_line = r->line;
+    (void)snprintf(r->sentence, sizeof r->sentence, "%s %s", name, why);
+    return 0;
+}
+
 static char *next_line(char *out, int size, void *stream)
 {
     struct reading *r = stream;
@@ -124,14 +133,10 @@ static char *next_line(char *out, int size, void *stream)
     out[copy] = '\0';
     r->rest = span_sub(r->rest, take, r->rest.len);
     r->line++;
+    /* Never read a part of a value as the whole. What is cut from a comment is no loss. */
+    if (copy < take && out[strspn(out, " \t")] != ';' && out[strspn(out, " \t")] != '#')
+        (void)refuse(r, "this line", "is too long");
     return out;
-}
-
-static int refuse(struct reading *r, const char *name, const char *why)
-{
-    r->bad_line = r->line;
-    (void)snprintf(r->sentence, sizeof r->sentence, "%s %s", name, why);
-    return 0;
 }
 
 static int take(void *user, const char *section, const char *name, const char *value)

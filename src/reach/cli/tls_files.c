@@ -132,6 +132,10 @@ enum err tls_files_ready(const struct install *install, const struct clock *cloc
     TRY(disk->read(disk->self, "tls/ca-key.pem", &ca_key));
     const struct x509_request request = {list, names.count, DAYS};
     TRY(x509_issue(clock, buf_span(&ca), buf_span(&ca_key), &request, &cert, &key));
+    /* Why first: dying between the next two must not leave a certificate that looks good beside another key. */
+    enum err removed = disk->remove(disk->self, "tls/server.pem");
+    if (removed != ERR_NOT_FOUND)
+        TRY(removed);
     TRY(disk->replace(disk->self, "tls/server-key.pem", buf_span(&key), 0600));
     return disk->replace(disk->self, "tls/server.pem", buf_span(&cert), 0644);
 }
