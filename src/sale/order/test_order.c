@@ -68,7 +68,8 @@ static enum err read_(struct store_tx *tx, void *context)
 
 static enum err order(uint8_t n, uint8_t hold, int64_t account_no)
 {
-    struct order_call c = {.req = {ORDER_ID(n), HOLD_ID(hold), account_no}};
+    struct order_call c = {
+        .req = {.id = ORDER_ID(n), .hold = HOLD_ID(hold), .account_no = account_no}};
     return run(order_, &c);
 }
 

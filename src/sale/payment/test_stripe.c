@@ -327,10 +327,10 @@ static void the_signature_is_the_one_openssl_computes(void **state)
 static void one_of_several_signatures_is_enough(void **state)
 {
     static const char *const good[] = {
-        "t=1790000000,v1=" MAC ",v0=00",
-        "t=1790000000,v0=6ffbb59b2300aae63f272406069a9788598b792a,"
-        "v1=00,v1=" MAC,
-        "t=1790000000,v1=0000000000000000000000000000000000000000000000000000000000000000,v1=" MAC};
+        ("t=1790000000,v1=" MAC ",v0=00"),
+        ("t=1790000000,v0=6ffbb59b2300aae63f272406069a9788598b792a,v1=00,v1=" MAC),
+        ("t=1790000000,v1=0000000000000000000000000000000000000000000000000000000000000000,"
+         "v1=" MAC)};
     (void)state;
 
     for (size_t i = 0; i < COUNT_OF(good); i++)
