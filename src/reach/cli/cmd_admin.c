@@ -130,9 +130,9 @@ static int owner_link(const struct install *i)
 
 static enum err find_event(const struct install *i, struct event_id id, int64_t *ret_no)
 {
-    AUTO(arena_done) struct arena arena;
+    AUTO(arena_done) struct arena arena = {0};
     struct store_reader *reader;
-    struct event_row event;
+    struct event_row event = {0};
     struct store *store;
     struct store_tx *tx;
 

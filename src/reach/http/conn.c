@@ -424,10 +424,9 @@ void http_conn_answer(struct http_conn *c)
 static ssize_t transmit(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
-    struct iovec parts[2] = {
-        {x->out.data + x->out_at, x->out.len - x->out_at},
-        {x->rest.len ? (void *)(uintptr_t)(x->rest.data + x->rest_at) : NULL,
-         x->rest.len - x->rest_at}};
+    struct iovec parts[2] = {{x->out.data + x->out_at, x->out.len - x->out_at},
+                             {x->rest.len ? (void *)(uintptr_t)(x->rest.data + x->rest_at) : NULL,
+                              x->rest.len - x->rest_at}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = parts[1].iov_len ? 2 : 1};
     size_t n = 0;
     ssize_t sent;

@@ -237,7 +237,9 @@ static void pick_in_run(const struct seat_pick *k, uint32_t run_no, uint32_t cou
 static bool pick_together(const struct seat_pick *k, const struct seat_ranks *r, uint32_t count,
                           uint32_t *ret_places)
 {
-    const uint64_t *bits = r->bits[(count < PICK_LENGTHS ? count : PICK_LENGTHS) - 1];
+    INVARIANT(count > 0, "nobody asks for no seats");
+    uint32_t last = count > PICK_LENGTHS ? PICK_LENGTHS - 1 : count - 1;
+    const uint64_t *bits = r->bits[last];
 
     for (uint32_t at = bit_next(bits, 0, r->count, true); at < r->count;
          at = bit_next(bits, at + 1, r->count, true)) {
