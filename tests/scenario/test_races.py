@@ -465,6 +465,19 @@ def _():
           [1, 2, 3], "admissions, numbered")
 
 
+@tap.test("an order is seen by the very next request, also by one that waits for its change, 150 times")
+def _():
+    event, fan = stage.world.standing(200, categories=FREE), fans[27]
+    for _ in range(150):
+        order = fan.order(fan.hold(event, {"area": {"area": 0, "count": 1}}))
+        seen = fan.api.get(f"/api/v1/orders/{order['id']}?wait=1&version={order['version'] - 1}", expect=200).json
+        equal(seen["id"], order["id"], "the order")
+    priced = stage.world.standing(10)
+    order = fan.order(fan.hold(priced, {"area": {"area": 0, "count": 1}}))
+    replies = together([("GET", f"/api/v1/orders/{order['id']}?wait=1&version={order['version']}", None, fan.api.token)] * 20)
+    alike(replies, 200)
+
+
 @tap.test("the ledger agrees with all that was done")
 def _():
     server.sound()

@@ -63,6 +63,12 @@ enum { ADMISSION_KEYS_AGAIN_MS = 5000, ADMISSION_EVENTS_MAX = 256 };
 RESULT admission_keys_new(const struct signer_client *signer, const struct clock *clock,
                           struct admission_keys **ret_keys);
 void admission_keys_free(struct admission_keys *keys);
+/*
+ * Have an event's keys before its first scan asks for them; again: ask the signer anew unless it was asked within
+ * ADMISSION_KEYS_AGAIN_MS. Blocks on the signer.
+ */
+RESULT admission_keys_load(struct admission_keys *k, int64_t organiser_no, int64_t event_no,
+                           bool again);
 
 /* --- Scans --------------------------------------------------------------------------------------------------------------- */
 

@@ -13,10 +13,6 @@ struct admission_ring {
 };
 struct credential_keys admission_ring_keys(struct admission_ring *ring);
 
-/* Have an event's keys; again: ask the signer anew unless it was asked within ADMISSION_KEYS_AGAIN_MS. Blocks on the signer. */
-RESULT admission_keys_load(struct admission_keys *k, int64_t organiser_no, int64_t event_no,
-                           bool again);
-
 /* Is it time to look at the organiser's other events for a loaded one? True at most once in ADMISSION_KEYS_AGAIN_MS. */
 bool admission_neighbours_due(struct admission_keys *k, int64_t event_no);
 

@@ -226,6 +226,15 @@ static enum err run_write(struct store_tx *tx, struct command *command)
     return keep_answer(c);
 }
 
+/* The write is committed: a full pool must not sound as if nothing had happened. */
+static enum err finish_in_pool(struct call *c)
+{
+    if (pool_submit(c->api->pool, c) != OK)
+        FAIL(ERR_UNCERTAIN, "answer_lost",
+             "It is done, but the server is too busy to show it: ask for it again.");
+    return OK;
+}
+
 static void write_done(struct command *command, const struct err_info *error)
 {
     struct call *c = (struct call *)command;
@@ -238,7 +247,7 @@ static void write_done(struct command *command, const struct err_info *error)
         reply_error(c, &c->failure);
     else if (c->after) {
         c->written = true;
-        if (pool_submit(c->api->pool, c) == OK)
+        if (finish_in_pool(c) == OK)
             return;
         reply_error(c, err_last());
     } else {

@@ -135,6 +135,7 @@ static enum err enrol_after(struct call *c)
 
     TRY(store_device_by_id(c->tx, c->arena, args->id, &device));
     TRY(store_event_by_no(c->tx, c->arena, device.event_no, &event));
+    TRY(admission_keys_load(c->api->config.admission_keys, event.organiser_no, event.no, false));
     call_begin(c, 201, &w);
     json_w_object(&w);
     W_ID(&w, "device", device, device.id);

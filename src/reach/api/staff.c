@@ -233,21 +233,35 @@ enum err api_organiser_stream(struct call *c)
 
 /* --- grants ------------------------------------------------------------------------------------------------------------------------ */
 
-static enum err write_grant(struct call *c, struct json_writer *w, const struct access_grant *g)
+/* Null once erased. */
+static enum err write_account(struct call *c, struct json_writer *w, int64_t account_no)
 {
     struct account account;
-    struct event_row event;
+    enum err e = auth_account_by_no(c->tx, &c->api->auth, account_no, &account);
 
-    TRY(auth_account_by_no(c->tx, &c->api->auth, g->account_no, &account));
+    if (e == ERR_EXPIRED) {
+        json_w_null(w);
+        return OK;
+    }
+    TRY(e);
     json_w_object(w);
-    W_ID(w, "id", grant, g->id);
-    json_w_kv_cstr(w, "role", role_name(g->role));
-    json_w_kv_object(w, "account");
     W_ID(w, "id", account, account.id);
     json_w_kv_cstr(w, "name", account.name);
     json_w_kv_cstr(w, "mail", account.mail);
     json_w_end(w);
     wipe(&account, sizeof account);
+    return OK;
+}
+
+static enum err write_grant(struct call *c, struct json_writer *w, const struct access_grant *g)
+{
+    struct event_row event;
+
+    json_w_object(w);
+    W_ID(w, "id", grant, g->id);
+    json_w_kv_cstr(w, "role", role_name(g->role));
+    json_w_key(w, "account");
+    TRY(write_account(c, w, g->account_no));
     json_w_key(w, "event");
     if (g->event_no) {
         char id[ID_TEXT_MAX];

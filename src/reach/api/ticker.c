@@ -213,16 +213,24 @@ static bool order_ready(struct store_tx *tx, const struct waiter *w, int64_t now
     return store_order_by_id(tx, w->order, &row) != OK || row.version > w->version;
 }
 
+/* The i-th of the `known` first waiters goes; those that came later stay behind the rest. Under the mutex. */
+static void remove_waiter(struct ticker *t, size_t i, size_t known)
+{
+    t->waiters[i] = t->waiters[known - 1];
+    t->waiters[known - 1] = t->waiters[--t->waiter_count];
+}
+
 /*
- * Answer those whose order changed or whose time is over. Called without the mutex; elsewhere waiters are only added, at the end,
- * so a place stays what it is while the row is read. Why not under the mutex: the writer takes it with every batch.
+ * Answer those of the `known` first waiters whose order changed or whose time is over; who came after the snapshot began waits for
+ * the next, because the snapshot may not have its order yet. Called without the mutex; elsewhere waiters are only added, at the
+ * end, so a place stays what it is while the row is read. Why not under the mutex: the writer takes it with every batch.
  */
-static void answer_waiters(struct ticker *t, struct store_tx *tx)
+static void answer_waiters(struct ticker *t, struct store_tx *tx, size_t known)
 {
     int64_t now = clock_mono_ms(t->api->config.clock);
 
     pthread_mutex_lock(&t->mutex);
-    for (size_t i = 0; i < t->waiter_count;) {
+    for (size_t i = 0; i < known;) {
         struct waiter w = t->waiters[i];
         bool ready = t->draining;
         pthread_mutex_unlock(&t->mutex);
@@ -232,7 +240,7 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
             i++;
             continue;
         }
-        t->waiters[i] = t->waiters[--t->waiter_count];
+        remove_waiter(t, i, known--);
         pthread_mutex_unlock(&t->mutex);
         w.call->tx = tx;
         call_answer_waiting(w.call, w.order);
@@ -250,9 +258,12 @@ struct due {
 static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due)
 {
     struct store_tx *tx;
-    size_t organisers;
+    size_t organisers, waiters;
     enum err e = OK;
 
+    pthread_mutex_lock(&t->mutex);
+    waiters = t->waiter_count; /* only this thread takes any away */
+    pthread_mutex_unlock(&t->mutex);
     TRY(store_read_begin(reader, &tx));
     if (due->alerts)
         e = tell_alerts(t, tx);
@@ -261,7 +272,7 @@ static enum err read_and_tell(struct ticker *t, struct store_reader *reader, con
     pthread_mutex_unlock(&t->mutex);
     for (size_t i = 0; due->figures && e == OK && i < organisers; i++)
         e = tell_figures(t, tx, &t->organisers[i]);
-    answer_waiters(t, tx);
+    answer_waiters(t, tx, waiters);
     store_read_end(tx);
     return e;
 }

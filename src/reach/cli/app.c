@@ -31,6 +31,7 @@ enum {
     SEQUENCE_EVERY_MS = 500,
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
+    EVENT_MEMORY_MAX = 1 << 20,
     OWNER_LINK_MS = 24 * 60 * 60 * 1000,
     PAGES_DIR_MAX = INSTALL_PATH_MAX
 };
@@ -432,6 +433,23 @@ static enum err open_server(struct app *app)
 
 /* --- first run ----------------------------------------------------------------------------------------------------------------- */
 
+/* So that the first scan does not wait for the signer on a loop. An event that cannot be opened is told, and others go on. */
+static enum err load_keys(struct app *app, struct store_reader *reader, int64_t event_no)
+{
+    AUTO(arena_done) struct arena arena = {0};
+    struct event_row event = {0};
+    struct store_tx *tx;
+
+    arena_init(&arena, EVENT_MEMORY_MAX);
+    TRY(store_read_begin(reader, &tx));
+    enum err e = store_event_by_no(tx, &arena, event_no, &event);
+    store_read_end(tx);
+    TRY(e);
+    if (admission_keys_load(app->admission_keys, event.organiser_no, event.no, false) != OK)
+        log_error_info(LOG_WARN, "the keys of an event on sale", err_last());
+    return OK;
+}
+
 static enum err load_maps(struct app *app)
 {
     struct store_reader *reader;
@@ -446,8 +464,11 @@ static enum err load_maps(struct app *app)
         e = store_event_numbers_on_sale(tx, numbers, COUNT_OF(numbers), &count);
         store_read_end(tx);
     }
-    for (size_t i = 0; e == OK && i < count; i++)
+    for (size_t i = 0; e == OK && i < count; i++) {
         e = seat_maps_get(app->maps, reader, numbers[i], &map);
+        if (e == OK)
+            e = load_keys(app, reader, numbers[i]);
+    }
     store_reader_close(reader);
     return e;
 }

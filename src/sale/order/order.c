@@ -162,6 +162,18 @@ static enum err append_paid(struct course *c, const struct payment_row *payment,
     return ledger_append(c->tx, c->ledger, &d, NULL);
 }
 
+/* A hold ends by itself; an unpaid order keeps its places for a quarter of an hour, so there may not be many. */
+static enum err check_waiting(struct store_tx *tx, int64_t account_no, int64_t event_no)
+{
+    int64_t count;
+
+    TRY(store_order_count_waiting(tx, account_no, event_no, &count));
+    ENSURE(count < ORDER_WAITING_MAX, ERR_LIMIT, "too_many_orders",
+           "There are %d unpaid orders for this event already: pay or cancel one first.",
+           ORDER_WAITING_MAX);
+    return OK;
+}
+
 enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
                      struct order_row *ret_order)
 {
@@ -183,6 +195,8 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct or
     TRY(store_order_buyer(tx, req->account_no, &c.buyer));
     int64_t now_ms = store_now_ms(tx);
     bool free_order = c.order.amount.amount_minor == 0;
+    if (!free_order)
+        TRY(check_waiting(tx, req->account_no, hold.row.event_no));
     c.order.id = req->id;
     c.order.organiser_no = hold.row.organiser_no;
     c.order.event_no = hold.row.event_no;

@@ -29,6 +29,8 @@
 enum {
     ORDER_PAY_MS = 15 * 60 * 1000,     /* after this we ask the provider to expire the session */
     ORDER_SESSION_MS = 31 * 60 * 1000, /* the provider's minimum is 30 minutes */
+    ORDER_WAITING_MAX =
+        5, /* unpaid orders of an account for an event, so that nobody keeps places without paying */
     ORDER_ASK_MS = 60 * 1000, /* how often an open session is asked about when no webhook came */
 };
 
@@ -41,7 +43,7 @@ struct order_request {
 
 /*
  * Turn a live hold into an order. The same request twice gives the first order. A total of zero is paid at once, with tickets.
- * Expected failures: ERR_NOT_FOUND "no_hold" (or another account's); ERR_EXPIRED "hold_expired"; ERR_CONFLICT "id_reused",
+ * Expected failures: ERR_NOT_FOUND "no_hold" (or another account's); ERR_EXPIRED "hold_expired"; ERR_LIMIT "too_many_orders"; ERR_CONFLICT "id_reused",
  * "hold_ended", "hold_ordered", "not_on_sale" (the event was closed). Entries: order_placed, and for a free order order_paid and ticket_issued.
  */
 RESULT order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,

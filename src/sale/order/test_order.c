@@ -322,6 +322,23 @@ static void the_same_order_again_is_the_same_order(void **state)
     assert_int_equal(status_of(2, 1), HOLD_LIVE);
 }
 
+static void nobody_keeps_more_than_five_orders_unpaid(void **state)
+{
+    struct hold hold;
+    (void)state;
+
+    for (uint8_t n = 1; n <= ORDER_WAITING_MAX; n++)
+        ordered(n, 1, 2u * (n - 1u));
+    assert_int_equal(place(pair(6, 1, 10), &hold), OK);
+    REFUSED(order(6, 6, 1), ERR_LIMIT, "too_many_orders");
+    assert_int_equal(status_of(6, 1), HOLD_LIVE);
+    ordered(7, 2, 12); /* somebody else may */
+    assert_int_equal(opened(1), OK);
+    assert_int_equal(paid(1), OK);
+    assert_int_equal(order(6, 6, 1), OK); /* paid ones do not count */
+    assert_int_equal(audit(), 0);
+}
+
 static void a_hold_that_is_not_the_buyers_or_over_makes_no_order(void **state)
 {
     struct hold hold;
@@ -900,6 +917,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SHOP_TEST(a_hold_becomes_an_order_with_an_attempt_that_is_due),
         SHOP_TEST(the_same_order_again_is_the_same_order),
+        SHOP_TEST(nobody_keeps_more_than_five_orders_unpaid),
         SHOP_TEST(a_hold_that_is_not_the_buyers_or_over_makes_no_order),
         SHOP_TEST(closing_the_event_ends_ordering),
         SHOP_TEST(a_free_order_is_paid_at_once),

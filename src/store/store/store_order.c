@@ -143,6 +143,13 @@ enum err store_order_lines(struct store_tx *tx, struct order_id id,
     return OK;
 }
 
+enum err store_order_count_waiting(struct store_tx *tx, int64_t account_no, int64_t event_no,
+                                   int64_t *ret_count)
+{
+    return store_query_int(tx, SQL_order_count_waiting,
+                           SQL_ARGS(sv_int(account_no), sv_int(event_no)), ret_count);
+}
+
 enum err store_order_insert(struct store_tx *tx, const struct order_row *o,
                             const struct order_line *lines, size_t count)
 {

@@ -59,6 +59,9 @@ RESULT store_orders_of_event(struct store_tx *tx, int64_t organiser_no, int64_t 
                              size_t *ret_count);
 RESULT store_order_lines(struct store_tx *tx, struct order_id id,
                          struct order_line lines[ORDER_LINES_MAX], size_t *ret_count);
+/* How many orders of this account for this event wait for their payment. */
+RESULT store_order_count_waiting(struct store_tx *tx, int64_t account_no, int64_t event_no,
+                                 int64_t *ret_count);
 /* The row and its lines, audited. */
 RESULT store_order_insert(struct store_tx *tx, const struct order_row *row,
                           const struct order_line *lines, size_t count);

@@ -243,7 +243,7 @@ CREATE TABLE sale_order (
 ) @CLUSTERED@;
 CREATE INDEX sale_order_account ON sale_order (account_no, created_ms);
 CREATE INDEX sale_order_event ON sale_order (event_no, created_ms);
-CREATE INDEX sale_order_waiting ON sale_order (pay_until_ms) WHERE status = 'awaiting_payment';
+CREATE INDEX sale_order_waiting ON sale_order (account_no, event_no) WHERE status = 'awaiting_payment';
 
 CREATE TABLE order_line (
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
