@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "reach/api/list.h"
+#include "reach/notify/mime.h"
 
 enum { MAILS_MAX = 50, NAMES_MAX = 5000, NAME_BYTES = 128, MAIL_BYTES_MAX = 65536 };
 
@@ -41,23 +42,41 @@ static enum err list_names(const char *dir, struct mail_names *list)
     return OK;
 }
 
+/* The value of a header with its folded lines; empty when there is none. */
 static struct span header_of(struct span head, const char *name)
 {
     size_t n = strlen(name);
 
     while (head.len > 0) {
         size_t end = span_find(head, '\n');
-        struct span line = span_sub(head, 0, end);
-        if (line.len > n && span_ieq_text(span_sub(line, 0, n), name)) {
-            struct span value = span_sub(line, n, line.len);
-            while (value.len && (value.data[0] == ' ' || value.data[value.len - 1] == '\r'))
-                value = value.data[0] == ' ' ? span_sub(value, 1, value.len)
-                                             : span_sub(value, 0, value.len - 1);
-            return value;
+        if (head.len > n && span_ieq_text(span_sub(head, 0, n), name)) {
+            while (end + 1 < head.len && head.data[end + 1] == ' ')
+                end += 1 + span_find(span_sub(head, end + 1, head.len), '\n');
+            return span_sub(head, n + 1, end > n ? end - n - 1 : 0);
         }
         head = span_sub(head, end + 1, head.len);
     }
     return (struct span){0};
+}
+
+static void write_header(struct json_writer *w, const char *key, struct span head, const char *name)
+{
+    AUTO(buf_done) struct buf value = {0};
+
+    buf_init(&value, MAIL_BYTES_MAX);
+    mime_read_header(&value, header_of(head, name));
+    while (value.len > 0 && value.data[value.len - 1] == ' ')
+        value.len--;
+    json_w_kv_text(w, key, buf_span(&value));
+}
+
+static void write_text(struct json_writer *w, struct span body)
+{
+    AUTO(buf_done) struct buf text = {0};
+
+    buf_init(&text, MAIL_BYTES_MAX);
+    mime_read_body(&text, body);
+    json_w_kv_text(w, "text", buf_span(&text));
 }
 
 static enum err write_mail(struct call *c, struct json_writer *w, const struct disk *disk,
@@ -75,16 +94,15 @@ static enum err write_mail(struct call *c, struct json_writer *w, const struct d
         return OK; /* too large to show, or just removed */
     TRY(e);
     size_t split = 0;
-    while (split < all.len && !span_starts(span_sub(all, split, all.len), "\r\n\r\n") &&
-           !span_starts(span_sub(all, split, all.len), "\n\n"))
+    while (split < all.len && !span_starts(span_sub(all, split, all.len), "\r\n\r\n"))
         split++;
     head = span_sub(all, 0, split);
-    text = span_sub(all, split, all.len);
+    text = span_sub(all, split + 4, all.len);
     json_w_object(w);
-    json_w_kv_text(w, "to", header_of(head, "To:"));
-    json_w_kv_text(w, "subject", header_of(head, "Subject:"));
-    json_w_kv_text(w, "at", header_of(head, "Date:"));
-    json_w_kv_text(w, "text", text);
+    write_header(w, "to", head, "To:");
+    write_header(w, "subject", head, "Subject:");
+    write_header(w, "at", head, "Date:");
+    write_text(w, text);
     json_w_end(w);
     return OK;
 }

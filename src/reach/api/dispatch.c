@@ -276,16 +276,28 @@ static void submit_write(struct call *c)
 
 /* --- the handler's half -------------------------------------------------------------------------------------------------- */
 
-static enum err run_handler(struct call *c, enum err (*handler)(struct call *c))
+static enum err open_snapshot(struct call *c)
 {
     struct store_reader *reader;
 
+    if (c->tx)
+        return OK;
     TRY(api_reader(c->api, &reader));
-    TRY(store_read_begin(reader, &c->tx));
-    enum err e = handler(c);
+    return store_read_begin(reader, &c->tx);
+}
+
+static void end_snapshot(struct call *c)
+{
     if (c->tx)
         store_read_end(c->tx);
     c->tx = NULL;
+}
+
+static enum err run_handler(struct call *c, enum err (*handler)(struct call *c))
+{
+    TRY(open_snapshot(c));
+    enum err e = handler(c);
+    end_snapshot(c);
     if (e == OK && c->route->permission != PERMISSION_none)
         INVARIANT(c->permitted, "a route with a permission asks for it");
     return e;
@@ -327,16 +339,13 @@ void call_run_work(struct call *c)
     http_finish(x);
 }
 
+/* Leaves the snapshot open for a handler that runs on this thread. */
 static enum err before_handler(struct call *c)
 {
-    struct store_reader *reader;
-
-    TRY(api_reader(c->api, &reader));
-    TRY(store_read_begin(reader, &c->tx));
-    enum err e = find_session(c);
-    store_read_end(c->tx);
-    c->tx = NULL;
-    TRY(e);
+    TRY(open_snapshot(c));
+    TRY(find_session(c));
+    if (c->route->mode == MODE_WORK)
+        end_snapshot(c);
     TRY(check_origin(c));
     TRY(check_level(c));
     return read_idempotency_key(c);
@@ -413,10 +422,12 @@ static void run_route(struct call *c)
 {
     if (before_handler(c) != OK) {
         reply_error(c, err_last());
+        end_snapshot(c);
         call_free(c);
         return;
     }
     if (!rate_allows(c)) {
+        end_snapshot(c);
         call_free(c);
         return;
     }

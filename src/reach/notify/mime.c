@@ -90,3 +90,68 @@ void mime_put_body(struct buf *b, struct span text)
         column += raw ? 1 : 3;
     }
 }
+
+static int hex_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+void mime_read_body(struct buf *out, struct span body)
+{
+    for (size_t i = 0; i < body.len; i++) {
+        struct span rest = span_sub(body, i, body.len);
+        bool escaped = rest.len >= 3 && rest.data[0] == '=' && hex_digit(rest.data[1]) >= 0 &&
+                       hex_digit(rest.data[2]) >= 0;
+        if (span_starts(rest, "=\r\n")) {
+            i += 2;
+        } else if (span_starts(rest, "\r\n")) {
+            buf_put_u8(out, '\n');
+            i += 1;
+        } else if (escaped) {
+            buf_put_u8(out, (uint8_t)(hex_digit(rest.data[1]) << 4 | hex_digit(rest.data[2])));
+            i += 2;
+        } else {
+            buf_put_u8(out, rest.data[0]);
+        }
+    }
+}
+
+/* An encoded word at the start of rest: its length, or 0 when there is none. */
+static size_t read_word(struct buf *out, struct span rest)
+{
+    static const char opens[] = "=?utf-8?B?";
+    uint8_t bytes[3 * WORD_BYTES];
+    struct span body = span_sub(rest, sizeof opens - 1, rest.len);
+    size_t end = span_find(body, '?'), len;
+
+    if (!span_starts(rest, opens) || end + 1 >= body.len || body.data[end + 1] != '=' ||
+        base64_decode(span_sub(body, 0, end), bytes, sizeof bytes, &len) != OK)
+        return 0;
+    buf_put(out, bytes, len);
+    return sizeof opens - 1 + end + 2;
+}
+
+void mime_read_header(struct buf *out, struct span value)
+{
+    bool after_word = false;
+
+    while (value.len > 0) {
+        size_t blanks = 0;
+        while (blanks < value.len && (value.data[blanks] == ' ' || value.data[blanks] == '\r' ||
+                                      value.data[blanks] == '\n'))
+            blanks++;
+        struct span rest = span_sub(value, blanks, value.len);
+        bool word = span_starts(rest, "=?utf-8?B?");
+        if (blanks > 0 &&
+            !(after_word &&
+              word)) /* blanks between two encoded words are none (RFC 2047 section 6.2) */
+            buf_put_u8(out, ' ');
+        size_t n = word ? read_word(out, rest) : 0;
+        after_word = n > 0;
+        if (n == 0 && rest.len > 0) {
+            buf_put_u8(out, rest.data[0]);
+            n = 1;
+        }
+        value = span_sub(rest, n, rest.len);
+    }
+}

@@ -12,4 +12,11 @@ void mime_put_date(struct buf *b, int64_t at_ms);
 /* Quoted-printable; line feeds of the text become CRLF. */
 void mime_put_body(struct buf *b, struct span text);
 
+/*
+ * The way back, for showing a mail of ours: a body in quoted-printable (line ends become line feeds), and a header's value with its
+ * encoded words (utf-8, B) and folded lines. What is not of that form is copied as it stands.
+ */
+void mime_read_body(struct buf *out, struct span body);
+void mime_read_header(struct buf *out, struct span value);
+
 #endif

@@ -100,6 +100,44 @@ static void dates_are_right(void **state)
     buf_done(&out);
 }
 
+static void what_was_written_is_read_again(void **state)
+{
+    static const char *const texts[] = {"Evening",
+                                        "The Winter's Tale \xe2\x80\x93 a play, and a title that "
+                                        "is long enough for words \xc3\xa9\xc3\xa9",
+                                        "=?utf-8?B?eA==?=", "two  blanks", "x = y"};
+    AUTO(buf_done) struct buf back = {0};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        (void)header(span_text(texts[i]));
+        buf_done(&back);
+        buf_init(&back, 4096);
+        struct span value =
+            span_sub(buf_span(&out), strlen("Subject: "), out.len - strlen("Subject: ") - 2);
+        mime_read_header(&back, value);
+        assert_string_equal(buf_text(&back), i == 3 ? "two blanks" : texts[i]);
+        (void)body(texts[i]);
+        buf_done(&back);
+        buf_init(&back, 4096);
+        mime_read_body(&back, buf_span(&out));
+        assert_string_equal(buf_text(&back), texts[i]);
+    }
+}
+
+static void what_is_no_encoding_of_ours_is_copied(void **state)
+{
+    AUTO(buf_done) struct buf back = {0};
+    (void)state;
+
+    buf_init(&back, 4096);
+    mime_read_body(&back, SPAN_LIT("100 = all, =zz, =4"));
+    assert_string_equal(buf_text(&back), "100 = all, =zz, =4");
+    buf_reset(&back);
+    mime_read_header(&back, SPAN_LIT("=?utf-8?B?!!!?= and =?utf-8?B?eA"));
+    assert_string_equal(buf_text(&back), "=?utf-8?B?!!!?= and =?utf-8?B?eA");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +146,8 @@ int main(void)
         cmocka_unit_test(long_text_is_cut_between_characters),
         cmocka_unit_test(bodies_are_quoted),
         cmocka_unit_test(dates_are_right),
+        cmocka_unit_test(what_was_written_is_read_again),
+        cmocka_unit_test(what_is_no_encoding_of_ours_is_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
