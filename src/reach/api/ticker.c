@@ -38,6 +38,9 @@ struct waiter {
     struct call *call;
     struct order_id order;
     int64_t version, until_mono_ms;
+    bool
+        look; /* under the mutex: something was said about this order since the thread last took note */
+    bool check; /* the thread's own: to be read in the snapshot at hand */
 };
 
 struct ticker {
@@ -53,7 +56,7 @@ struct ticker {
     struct waiter *waiters;
     size_t waiter_count;
     int64_t last_alert_no; /* this thread's own from here */
-    int64_t figures_mono_ms;
+    int64_t figures_mono_ms, places_mono_ms;
     struct seat_change changes[CHANGES_MAX];
 };
 
@@ -204,13 +207,36 @@ static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watch
 
 /* --- waiting for an order ---------------------------------------------------------------------------------------------------- */
 
-static bool order_ready(struct store_tx *tx, const struct waiter *w, int64_t now_mono_ms)
+static bool order_ready(struct store_tx *tx, const struct waiter *w)
 {
     struct order_row row;
 
-    if (now_mono_ms >= w->until_mono_ms)
-        return true;
     return store_order_by_id(tx, w->order, &row) != OK || row.version > w->version;
+}
+
+static bool is_over(const struct ticker *t, const struct waiter *w)
+{
+    return t->draining || clock_mono_ms(t->api->config.clock) >= w->until_mono_ms;
+}
+
+/*
+ * Which waiters the next snapshot must be asked about; *ret_known is how many there are. Before the snapshot begins, so that what
+ * is said after it is kept for the next. True when there are any.
+ */
+static bool take_note(struct ticker *t, size_t *ret_known)
+{
+    bool any = false;
+
+    pthread_mutex_lock(&t->mutex);
+    for (size_t i = 0; i < t->waiter_count; i++) {
+        struct waiter *w = &t->waiters[i];
+        w->check = w->look || is_over(t, w);
+        w->look = false;
+        any |= w->check;
+    }
+    *ret_known = t->waiter_count; /* only this thread takes any away */
+    pthread_mutex_unlock(&t->mutex);
+    return any;
 }
 
 /* The i-th of the `known` first waiters goes; those that came later stay behind the rest. Under the mutex. */
@@ -227,14 +253,16 @@ static void remove_waiter(struct ticker *t, size_t i, size_t known)
  */
 static void answer_waiters(struct ticker *t, struct store_tx *tx, size_t known)
 {
-    int64_t now = clock_mono_ms(t->api->config.clock);
-
     pthread_mutex_lock(&t->mutex);
     for (size_t i = 0; i < known;) {
         struct waiter w = t->waiters[i];
-        bool ready = t->draining;
+        if (!w.check) {
+            i++;
+            continue;
+        }
+        bool ready = is_over(t, &w);
         pthread_mutex_unlock(&t->mutex);
-        ready = ready || order_ready(tx, &w, now);
+        ready = ready || order_ready(tx, &w);
         pthread_mutex_lock(&t->mutex);
         if (!ready) {
             i++;
@@ -255,15 +283,13 @@ struct due {
     bool alerts, figures;
 };
 
-static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due)
+static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due,
+                              size_t waiters)
 {
     struct store_tx *tx;
-    size_t organisers, waiters;
+    size_t organisers;
     enum err e = OK;
 
-    pthread_mutex_lock(&t->mutex);
-    waiters = t->waiter_count; /* only this thread takes any away */
-    pthread_mutex_unlock(&t->mutex);
     TRY(store_read_begin(reader, &tx));
     if (due->alerts)
         e = tell_alerts(t, tx);
@@ -277,28 +303,45 @@ static enum err read_and_tell(struct ticker *t, struct store_reader *reader, con
     return e;
 }
 
-static void tick(struct ticker *t, struct store_reader *reader, struct due due)
+/* Every TICK_MS, however often orders wake the thread in between. */
+static void tell_places(struct ticker *t)
 {
     size_t events;
 
     seat_maps_tick(t->api->config.maps, clock_now_ms(t->api->config.clock));
     pthread_mutex_lock(&t->mutex);
     events = t->event_count;
-    bool waiting = t->waiter_count > 0, draining = t->draining;
     pthread_mutex_unlock(&t->mutex);
-    if (draining) { /* the streams have ended or are about to */
-        events = 0;
-        due = (struct due){0};
-    }
     for (size_t i = 0; i < events; i++)
         tell_event(t, &t->events[i]);
+}
+
+/* Is it time again? Then the next time is every_ms from now. */
+static bool time_again(int64_t now, int64_t every_ms, int64_t *last)
+{
+    if (now - *last < every_ms)
+        return false;
+    *last = now;
+    return true;
+}
+
+static void tick(struct ticker *t, struct store_reader *reader, struct due due)
+{
     int64_t now = clock_mono_ms(t->api->config.clock);
-    due.figures = !draining && now - t->figures_mono_ms >= FIGURES_MS;
-    if (due.figures)
-        t->figures_mono_ms = now;
+    size_t waiters;
+
+    pthread_mutex_lock(&t->mutex);
+    bool draining = t->draining;
+    pthread_mutex_unlock(&t->mutex);
+    if (draining) /* the streams have ended or are about to */
+        due = (struct due){0};
+    else if (time_again(now, TICK_MS, &t->places_mono_ms))
+        tell_places(t);
+    due.figures = !draining && time_again(now, FIGURES_MS, &t->figures_mono_ms);
+    bool waiting = take_note(t, &waiters);
     if (!due.alerts && !due.figures && !waiting)
         return;
-    if (read_and_tell(t, reader, &due) != OK)
+    if (read_and_tell(t, reader, &due, waiters) != OK)
         log_error_info(LOG_ERROR, "ticker", err_last());
 }
 
@@ -403,6 +446,20 @@ void ticker_free(struct ticker *t)
     free(t);
 }
 
+/* Under the mutex: the order's id is in the note's c and d. */
+static bool mark_waiters(struct ticker *t, const struct store_note *note)
+{
+    uint8_t id[ID_BYTES];
+    bool any = false;
+
+    put_u64be(id, (uint64_t)note->c);
+    put_u64be(id + 8, (uint64_t)note->d);
+    for (size_t i = 0; i < t->waiter_count; i++)
+        if (memcmp(t->waiters[i].order.b, id, ID_BYTES) == 0)
+            any = t->waiters[i].look = true;
+    return any;
+}
+
 void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count)
 {
     bool orders = false, alerts = false;
@@ -415,7 +472,9 @@ void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count
         return;
     pthread_mutex_lock(&t->mutex);
     t->alerts_changed |= alerts;
-    t->orders_changed |= orders && t->waiter_count > 0;
+    for (size_t i = 0; i < count && t->waiter_count > 0; i++)
+        if (notes[i].kind == NOTE_ORDER)
+            t->orders_changed |= mark_waiters(t, &notes[i]);
     if (t->alerts_changed || t->orders_changed)
         pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->mutex);
@@ -465,7 +524,12 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
     room = t->waiter_count < WAITERS_MAX && !t->draining;
     if (room) {
         http_defer(c->x);
-        t->waiters[t->waiter_count++] = (struct waiter){c, order, version, until_mono_ms};
+        /* look: it may have changed between the caller's snapshot and now */
+        t->waiters[t->waiter_count++] = (struct waiter){.call = c,
+                                                        .order = order,
+                                                        .version = version,
+                                                        .until_mono_ms = until_mono_ms,
+                                                        .look = true};
     }
     pthread_mutex_unlock(&t->mutex);
     ENSURE(room, ERR_BUSY, "queue_full", "Too many requests wait; ask without waiting.");

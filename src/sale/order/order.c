@@ -35,7 +35,10 @@ static enum err same_amount(struct money theirs, struct money ours)
 
 static void note_order(struct course *c)
 {
-    store_note(c->tx, (struct store_note){.kind = NOTE_ORDER, .a = c->order.event_no});
+    store_note(c->tx, (struct store_note){.kind = NOTE_ORDER,
+                                          .a = c->order.event_no,
+                                          .c = (int64_t)get_u64be(c->order.id.b),
+                                          .d = (int64_t)get_u64be(c->order.id.b + 8)});
 }
 
 /* An entry about the order: names its row; the caller adds what is particular and appends. */
