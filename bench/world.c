@@ -17,9 +17,15 @@
 
 enum { READY_MS = 60000, STOP_MS = 60000, LINE_MAX_BYTES = 4096, CHILDREN_MAX = 8 };
 
+/* The server in hand: it must not outlive a tool that gave up. */
+static pid_t running;
+
 _Noreturn void die(const char *format, ...)
 {
     va_list args;
+
+    if (running > 0)
+        (void)kill(running, SIGKILL);
 
     va_start(args, format);
     (void)fputs("gatehouse-bench: ", stderr);
@@ -130,9 +136,9 @@ static void write_settings(const struct world *w)
                   "[server]\nlisten = 127.0.0.1:%u\norigin = http://127.0.0.1:%u\n"
                   "[provider]\norigin = http://127.0.0.1:%u\nkey_file = %s/provider-key\n"
                   "webhook_secret_file = %s/webhook-secret\n"
-                  "[mail]\ndir = %s/mail\n[log]\norigin = bench.invalid/log\n"
+                  "[mail]\n[log]\norigin = bench.invalid/log\n"
                   "[limits]\nrates = off\nconnections_per_client = 0\n",
-                  w->port, w->port, w->provider_port, w->dir, w->dir, w->dir);
+                  w->port, w->port, w->provider_port, w->dir, w->dir);
     if (fclose(f) != 0)
         die("%s: %s", path, strerror(errno));
 }
@@ -165,7 +171,7 @@ void world_start(struct world *w)
     struct json_object root;
     struct span link = {0};
 
-    w->pid = start(w->program, arguments, &w->out);
+    w->pid = running = start(w->program, arguments, &w->out);
     read_ready(w, line, sizeof line);
     must(json_parse(span_text(line), sizeof line, &doc), "ready line");
     must(json_root(doc, &root), "ready line");
@@ -313,7 +319,7 @@ static void reap(struct world *w, int64_t timeout_us)
         (void)poll(NULL, 0, 2);
     }
     close(w->out);
-    w->pid = 0;
+    w->pid = running = 0;
 }
 
 void world_kill(struct world *w)
