@@ -60,7 +60,7 @@ static const char *const rows[] = {
     "INSERT INTO organiser VALUES (1, " ID_OF(01) ", 'Club', 'club', 0)",
     "INSERT INTO venue VALUES (1, " ID_OF(02) ", 1, 'Hall', 'Street 1', 'Europe/Berlin', 0)",
     "INSERT INTO plan VALUES (1, " ID_OF(
-        03) ", 1, 1, 'Plan', x'01', x'02', zeroblob(32), 2, '[]', 0)",
+        03) ", 1, 1, 'Plan', zeroblob(32), 2, '[]', 0, zeroblob(12), x'02', x'01')",
     "INSERT INTO event (event_no, id, organiser_no, venue_no, plan_no, name, description, "
     "time_zone, "
     "currency, starts_ms, ends_ms, doors_ms, sale_from_ms, sale_until_ms, status, per_order_max, "

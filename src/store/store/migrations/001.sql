@@ -142,12 +142,14 @@ CREATE TABLE plan (
     organiser_no @INT@ NOT NULL REFERENCES organiser (organiser_no),
     venue_no @INT@ NOT NULL REFERENCES venue (venue_no),
     name @TEXT@ NOT NULL,
-    source @BLOB@ NOT NULL,                  -- pretix seating-plan JSON after repair
-    packed @BLOB@ NOT NULL,                  -- sale/catalog/packed.h
     packed_hash @BLOB@ NOT NULL CHECK (length(packed_hash) = 32),
     places @INT@ NOT NULL CHECK (places BETWEEN 1 AND 250000),
     repairs @TEXT@ NOT NULL,                 -- what the import mended, JSON
-    created_ms @INT@ NOT NULL
+    created_ms @INT@ NOT NULL,
+    packed_head @BLOB@ NOT NULL CHECK (length(packed_head) = 12), -- how packed begins: what is asked with every event
+    -- Megabytes, so they stand last: SQLite walks over everything that stands before a column.
+    packed @BLOB@ NOT NULL,                  -- sale/catalog/packed.h
+    source @BLOB@ NOT NULL                   -- pretix seating-plan JSON after repair
 ) @TABLE@;
 
 CREATE TABLE event (
