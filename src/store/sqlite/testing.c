@@ -196,7 +196,7 @@ void store_testing_rows(struct store_testing *t)
         "plan (plan_no, id, organiser_no, venue_no, name, source, packed, packed_hash, places, "
         "repairs, created_ms, packed_head)"
         " VALUES (1, " B16("0E") ", 1, 1, 'Plan', x'00', x'00', " B32("0E") ", 4, '[]', 1, "
-        "zeroblob(12))",
+                                                                            "zeroblob(12))",
         "event (event_no, id, organiser_no, venue_no, plan_no, name, description, time_zone, "
         "currency, starts_ms,"
         " ends_ms, doors_ms, sale_from_ms, sale_until_ms, status, per_order_max, entries_max, "
