@@ -320,7 +320,7 @@ static void prepare(struct sale *s)
         &s->world);
     world_start(&s->world);
     s->pool = wire_pool_new(s->wire, s->world.port, wish->connections);
-    size_t hooks = wish->connections < 64 ? wish->connections : 64;
+    size_t hooks = wish->connections < 256 ? wish->connections : 256;
     provider_aim(s->provider, s->world.port, s->world.webhook_secret, hooks);
     say("seeding: a stadium of %u, %u fans", wish->seats, wish->buyers);
     seed_stage(s->wire, s->pool, &s->world, wish->seats, PER_ORDER_MAX, &s->stage);

@@ -29,8 +29,8 @@ enum {
     COURIER_BODY_MAX = 60 * 1024, /* of a request, a mail or an answer: each fits one message */
     COURIER_HEADERS_MAX = 6,
     COURIER_PATH_MAX = 512,
-    COURIER_ACTIVE_MAX = 64,       /* calls on the network at once; the rest waits */
-    COURIER_OUTSTANDING_MAX = 256, /* calls taken and not ended; more are refused */
+    COURIER_ACTIVE_MAX = 256,      /* calls on the network at once; the rest waits */
+    COURIER_OUTSTANDING_MAX = 512, /* calls taken and not ended; more are refused */
     COURIER_DEADLINE_MAX_MS = 120 * 1000,
     COURIER_ADDRESS_MAX = 254,
     COURIER_WORD_MAX = 64,

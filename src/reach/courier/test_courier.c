@@ -26,7 +26,7 @@
 #include "reach/courier/courier.h"
 #include "reach/courier/fetch.h"
 
-enum { PATIENCE_MS = 20000, CONNECTIONS_MAX = 400 };
+enum { PATIENCE_MS = 20000, CONNECTIONS_MAX = COURIER_OUTSTANDING_MAX + 144 };
 
 /* --- The server ------------------------------------------------------------------------------------------------------ */
 

@@ -28,7 +28,7 @@
 
 struct settlement;
 
-enum { SETTLEMENT_CALLS_MAX = 64, SETTLEMENT_LOOK_MS = 250 };
+enum { SETTLEMENT_CALLS_MAX = 256, SETTLEMENT_LOOK_MS = 250 };
 
 struct settlement_config {
     struct store *store;
