@@ -70,6 +70,28 @@ enum err call_permit(struct call *c, int64_t organiser_no, int64_t event_no)
     return OK;
 }
 
+enum err call_organiser(struct call *c, struct organiser_row *ret_row)
+{
+    struct organiser_id id;
+
+    TRY(CALL_ID(c, organiser, &id));
+    enum err e = store_organiser_by_id(c->tx, c->arena, id, ret_row);
+    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such organiser.");
+    TRY(e);
+    return call_permit(c, ret_row->no, 0);
+}
+
+enum err call_event(struct call *c, struct event_row *ret_row)
+{
+    struct event_id id;
+
+    TRY(CALL_ID(c, event, &id));
+    enum err e = store_event_by_id(c->tx, c->arena, id, ret_row);
+    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such event.");
+    TRY(e);
+    return call_permit(c, ret_row->organiser_no, ret_row->no);
+}
+
 /* A cursor is base64url of two numbers: nothing to forge, as every page is filtered by what the caller may see. */
 void call_cursor(int64_t key, int64_t no, char out[64])
 {

@@ -136,6 +136,9 @@ RESULT call_json_time(struct json_object *o, const char *key, int64_t *ret_ms);
 int call_origin_no(const struct call *c);
 /* ERR_NOT_FOUND, ERR_DENIED as access_check. */
 RESULT call_permit(struct call *c, int64_t organiser_no, int64_t event_no);
+/* The organiser or event of the path, permitted for this route; texts in the request's arena. ERR_NOT_FOUND, ERR_DENIED. */
+RESULT call_organiser(struct call *c, struct organiser_row *ret_row);
+RESULT call_event(struct call *c, struct event_row *ret_row);
 /* ?limit= and ?cursor= (an opaque pair of numbers). */
 RESULT call_page(struct call *c, struct store_page *ret_page);
 void call_cursor(int64_t key, int64_t no, char out[64]);

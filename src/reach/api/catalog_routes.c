@@ -17,18 +17,6 @@ static enum err actor(struct call *c, struct catalog_actor *ret_actor)
     return OK;
 }
 
-/* The organiser of the path, permitted for this route. */
-static enum err path_organiser(struct call *c, struct organiser_row *ret_row)
-{
-    struct organiser_id id;
-
-    TRY(CALL_ID(c, organiser, &id));
-    enum err e = store_organiser_by_id(c->tx, c->arena, id, ret_row);
-    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such organiser.");
-    TRY(e);
-    return call_permit(c, ret_row->no, 0);
-}
-
 /* --- organisers ------------------------------------------------------------------------------------------------------------------ */
 
 static void write_organiser(struct json_writer *w, const struct organiser_row *o)
@@ -131,7 +119,7 @@ enum err api_venues_get(struct call *c)
     struct json_writer w;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_page(c, &page));
     TRY(store_venue_list(c->tx, c->arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
@@ -162,7 +150,7 @@ enum err api_venue_post(struct call *c)
     struct tenant_args *args;
     struct json_object root;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_alloc(c, sizeof *args, &args));
     args->organiser_no = organiser.no;
     struct venue_request *v = &args->as.venue;
@@ -227,7 +215,7 @@ enum err api_plans_get(struct call *c)
     size_t count;
 
     arena_init(&arena, LIST_ROWS_MAX);
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_page(c, &page));
     TRY(store_plan_list(c->tx, &arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
@@ -351,7 +339,7 @@ enum err api_plan_post(struct call *c)
     struct plan_ready *ready;
     struct json_object root;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_alloc(c, sizeof *args, &args));
     TRY(call_alloc(c, sizeof *ready, &ready));
     args->organiser_no = organiser.no;
@@ -395,7 +383,7 @@ enum err api_organiser_events_get(struct call *c)
     size_t count;
 
     arena_init(&arena, LIST_ROWS_MAX);
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_page(c, &page));
     TRY(store_event_list(c->tx, &arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
@@ -462,7 +450,7 @@ enum err api_event_post(struct call *c)
     struct tenant_args *args;
     struct json_object root;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_alloc(c, sizeof *args, &args));
     args->organiser_no = organiser.no;
     struct event_request *e = &args->as.event;
@@ -484,18 +472,6 @@ enum err api_event_post(struct call *c)
     TRY(read_categories(c, &root, &e->categories, &e->category_count));
     TRY(json_object_end(&root));
     return call_write(c, event_write, args);
-}
-
-/* The event of the path, permitted for this route. */
-static enum err path_event(struct call *c, struct event_row *ret_event)
-{
-    struct event_id id;
-
-    TRY(CALL_ID(c, event, &id));
-    enum err e = store_event_by_id(c->tx, c->arena, id, ret_event);
-    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such event.");
-    TRY(e);
-    return call_permit(c, ret_event->organiser_no, ret_event->no);
 }
 
 static enum err opt_text(struct call *c, struct json_object *root, const char *key, size_t max,
@@ -566,7 +542,7 @@ enum err api_event_patch(struct call *c)
     struct tenant_args *args;
     struct json_object root;
 
-    TRY(path_event(c, &event));
+    TRY(call_event(c, &event));
     TRY(call_alloc(c, sizeof *args, &args));
     args->organiser_no = event.organiser_no;
     struct event_change *e = &args->as.change;
@@ -617,7 +593,7 @@ enum err api_event_status_post(struct call *c)
     struct event_row event;
     struct span status;
 
-    TRY(path_event(c, &event));
+    TRY(call_event(c, &event));
     TRY(call_alloc(c, sizeof *args, &args));
     TRY(call_json(c, &root));
     TRY(json_need_text(&root, "status", 20, &status));

@@ -10,17 +10,6 @@
 
 enum { DEVICE_TEXT_MAX = 80, CODE_TEXT_MAX = 1024 };
 
-static enum err path_event(struct call *c, struct event_row *ret_event)
-{
-    struct event_id id;
-
-    TRY(CALL_ID(c, event, &id));
-    enum err e = store_event_by_id(c->tx, c->arena, id, ret_event);
-    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such event.");
-    TRY(e);
-    return call_permit(c, ret_event->organiser_no, ret_event->no);
-}
-
 /* --- enrolment ------------------------------------------------------------------------------------------------------------------- */
 
 struct enrolment_args {
@@ -61,7 +50,7 @@ enum err api_device_enrolment_post(struct call *c)
     struct json_object root;
     struct event_row event;
 
-    TRY(path_event(c, &event));
+    TRY(call_event(c, &event));
     TRY(call_alloc(c, sizeof *args, &args));
     TRY(call_json(c, &root));
     TRY(json_need_text(&root, "name", DEVICE_TEXT_MAX, &args->wish.name));
@@ -179,7 +168,7 @@ enum err api_devices_get(struct call *c)
     struct json_writer w;
     size_t count;
 
-    TRY(path_event(c, &event));
+    TRY(call_event(c, &event));
     TRY(call_page(c, &page));
     TRY(store_device_list(c->tx, c->arena, event.no, &page, &rows, &count));
     list_begin(c, &w);

@@ -5,17 +5,6 @@
 #include "ground/encode/base64.h"
 #include "reach/api/list.h"
 
-static enum err path_organiser(struct call *c, struct organiser_row *ret_row)
-{
-    struct organiser_id id;
-
-    TRY(CALL_ID(c, organiser, &id));
-    enum err e = store_organiser_by_id(c->tx, c->arena, id, ret_row);
-    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such organiser.");
-    TRY(e);
-    return call_permit(c, ret_row->no, 0);
-}
-
 static enum err write_key(struct json_writer *w, const struct signer_public_key *k, bool signs)
 {
     AUTO(buf_done) struct buf text = {0};
@@ -42,7 +31,7 @@ enum err api_ticket_keys_get(struct call *c)
     struct json_writer w;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     call_close_snapshot(c);
     TRY(signer_public_keys(c->api->config.signer, (uint32_t)organiser.no, false, keys, &count));
     list_begin(c, &w);
@@ -87,7 +76,7 @@ enum err api_ticket_key_post(struct call *c)
     bool answered;
 
     TRY(call_alloc(c, sizeof *r, &r));
-    TRY(path_organiser(c, &r->organiser));
+    TRY(call_organiser(c, &r->organiser));
     TRY(call_no_members(c));
     TRY(call_answered(c, &answered));
     if (answered)

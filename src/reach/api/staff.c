@@ -6,17 +6,6 @@
 #include "reach/api/list.h"
 #include "store/store/store_access.h"
 
-static enum err path_organiser(struct call *c, struct organiser_row *ret_row)
-{
-    struct organiser_id id;
-
-    TRY(CALL_ID(c, organiser, &id));
-    enum err e = store_organiser_by_id(c->tx, c->arena, id, ret_row);
-    ENSURE(e != ERR_NOT_FOUND, ERR_NOT_FOUND, "not_found", "There is no such organiser.");
-    TRY(e);
-    return call_permit(c, ret_row->no, 0);
-}
-
 /* ?event= of the same organiser, or 0. */
 static enum err param_event(struct call *c, int64_t organiser_no, int64_t *ret_event_no)
 {
@@ -110,7 +99,7 @@ enum err api_organiser_orders_get(struct call *c)
     int64_t event_no;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(param_event(c, organiser.no, &event_no));
     ENSURE(event_no, ERR_INVALID, "bad_query", "Name the event: ?event=evt_...");
     TRY(call_page(c, &page));
@@ -157,7 +146,7 @@ enum err api_organiser_scans_get(struct call *c)
     int64_t event_no;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(param_event(c, organiser.no, &event_no));
     TRY(call_page(c, &page));
     TRY(store_scan_list(c->tx, c->arena, organiser.no, event_no, &page, &rows, &count));
@@ -177,7 +166,7 @@ enum err api_organiser_alerts_get(struct call *c)
     struct json_writer w;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_page(c, &page));
     TRY(store_alert_list(c->tx, c->arena, organiser.no, &page, &rows, &count));
     list_begin(c, &w);
@@ -220,7 +209,7 @@ enum err api_organiser_stream(struct call *c)
     struct organiser_row organiser;
     char channel[40];
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(ticker_watch_organiser(c->api->ticker, organiser.no));
     /* Two channels: box office may see figures, not alerts. */
     bool alerts = access_check(&c->access, PERMISSION_alerts_read, organiser.no, 0) == OK;
@@ -291,7 +280,7 @@ enum err api_grants_get(struct call *c)
     struct json_writer w;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(access_grants_of(c->tx, organiser.no, grants, COUNT_OF(grants), &count));
     list_begin(c, &w);
     for (size_t i = 0; i < count; i++)
@@ -328,7 +317,7 @@ enum err api_grant_post(struct call *c)
     struct json_object root;
     struct span mail, role;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_alloc(c, sizeof *req, &req));
     TRY(call_json(c, &root));
     TRY(JSON_ID(&root, "id", grant, &req->id));
@@ -387,7 +376,7 @@ enum err api_access_records_get(struct call *c)
     struct json_writer w;
     size_t count;
 
-    TRY(path_organiser(c, &organiser));
+    TRY(call_organiser(c, &organiser));
     TRY(call_page(c, &page));
     TRY(store_access_record_list(c->tx, c->arena, organiser.no,
                                  page.after_no ? page.after_no : INT64_MAX, page.limit, &rows,
