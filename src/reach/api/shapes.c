@@ -167,12 +167,15 @@ enum err shape_hold(struct call *c, struct json_writer *w, const struct hold *h)
     return OK;
 }
 
-static enum err write_order_tickets(struct call *c, struct json_writer *w, struct order_id order)
+/* While it awaits its money an order has neither tickets nor refunds (O3, O4): a sale need not ask. */
+static enum err write_order_tickets(struct call *c, struct json_writer *w,
+                                    const struct order_row *o)
 {
     struct ticket_row tickets[ORDER_LINES_MAX];
-    size_t count;
+    size_t count = 0;
 
-    TRY(store_tickets_of_order(c->tx, order, tickets, ORDER_LINES_MAX, &count));
+    if (o->status != ORDER_AWAITING)
+        TRY(store_tickets_of_order(c->tx, o->id, tickets, ORDER_LINES_MAX, &count));
     json_w_kv_array(w, "tickets");
     for (size_t i = 0; i < count; i++) {
         char id[ID_TEXT_MAX];
@@ -183,12 +186,14 @@ static enum err write_order_tickets(struct call *c, struct json_writer *w, struc
     return OK;
 }
 
-static enum err write_order_refunds(struct call *c, struct json_writer *w, struct order_id order)
+static enum err write_order_refunds(struct call *c, struct json_writer *w,
+                                    const struct order_row *o)
 {
     struct refund_row refunds[8];
-    size_t count;
+    size_t count = 0;
 
-    TRY(store_refunds_of_order(c->tx, order, refunds, COUNT_OF(refunds), &count));
+    if (o->status != ORDER_AWAITING)
+        TRY(store_refunds_of_order(c->tx, o->id, refunds, COUNT_OF(refunds), &count));
     json_w_kv_array(w, "refunds");
     for (size_t i = 0; i < count; i++) {
         json_w_object(w);
@@ -208,7 +213,8 @@ static enum err write_checkout(struct call *c, struct json_writer *w, const stru
     struct payment_row payment;
     const char *url = NULL;
 
-    if (o->status == ORDER_AWAITING && o->cancel_ms == 0) {
+    if (o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
+        o->version > 1) { /* 1: nothing happened yet */
         TRY(store_payment_newest(c->tx, o->id, &payment));
         if (payment.state == PAYMENT_OPEN)
             url = payment.url;
@@ -246,8 +252,8 @@ enum err shape_order(struct call *c, struct json_writer *w, const struct order_r
     json_w_kv_time(w, "created_at", o->created_ms);
     json_w_kv_time(w, "pay_until", o->pay_until_ms);
     TRY(write_checkout(c, w, o));
-    TRY(write_order_tickets(c, w, o->id));
-    TRY(write_order_refunds(c, w, o->id));
+    TRY(write_order_tickets(c, w, o));
+    TRY(write_order_refunds(c, w, o));
     json_w_end(w);
     return OK;
 }
