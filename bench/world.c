@@ -17,21 +17,31 @@
 
 enum { READY_MS = 60000, STOP_MS = 60000, LINE_MAX_BYTES = 4096, CHILDREN_MAX = 8 };
 
-/* The server in hand: it must not outlive a tool that gave up. */
+/* The server in hand and its directory: neither outlives a tool that gave up. */
 static pid_t running;
+static char made[BENCH_PATH_MAX];
+
+static int remove_entry(const char *path, const struct stat *s, int kind, struct FTW *f)
+{
+    (void)s;
+    (void)kind;
+    (void)f;
+    return remove(path);
+}
 
 _Noreturn void die(const char *format, ...)
 {
     va_list args;
-
-    if (running > 0)
-        (void)kill(running, SIGKILL);
 
     va_start(args, format);
     (void)fputs("gatehouse-bench: ", stderr);
     (void)vfprintf(stderr, format, args);
     (void)fputc('\n', stderr);
     va_end(args);
+    if (running > 0 && kill(running, SIGKILL) == 0)
+        (void)waitpid(running, NULL, 0);
+    if (made[0])
+        (void)nftw(made, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     exit(2);
 }
 
@@ -219,6 +229,7 @@ void world_make(const struct world_wish *wish, struct world *ret_world)
         die("path too long");
     if (!mkdtemp(w->dir))
         die("%s: %s", w->dir, strerror(errno));
+    (void)snprintf(made, sizeof made, "%s", w->dir);
     buf_init(&out, 1 << 20);
     const char *const arguments[] = {"init", "--dir", w->dir, NULL};
     if (world_run(w, arguments, &out) != 0)
@@ -334,14 +345,6 @@ void world_stop(struct world *w)
 {
     (void)kill(w->pid, SIGTERM);
     reap(w, STOP_MS * 1000LL);
-}
-
-static int remove_entry(const char *path, const struct stat *s, int kind, struct FTW *f)
-{
-    (void)s;
-    (void)kind;
-    (void)f;
-    return remove(path);
 }
 
 void world_remove(struct world *w)

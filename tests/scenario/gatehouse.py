@@ -201,7 +201,7 @@ class Server:
         self.data = self.dir / "data"
         self.port, self.process = free_port(), None
         self.origin = f"http://127.0.0.1:{self.port}"
-        self.clock = self.dir / "clock"
+        self.clock, self.ahead_s = self.dir / "clock", 0.0
         self.clock.write_text("0\n")
         command("init", "--dir", self.data, expect=0)
         (self.data / "mail").mkdir(exist_ok=True)
@@ -242,8 +242,9 @@ class Server:
                 shutil.rmtree(self.dir, ignore_errors=True)
 
     def move_clock(self, ms):
-        """Set how far the server's clock is ahead, and wait until it has seen it."""
+        """Set how far the server's clock is ahead (it never goes back), and wait until it has seen it."""
         self.clock.write_text(f"{ms}\n")
+        self.ahead_s = ms / 1000
         want = time.time() + ms / 1000
         until("the clock moves", lambda: abs(self.now_s() - want) < 5)
 
@@ -476,15 +477,18 @@ class Person:
 
     def enrol(self):
         self.secret = self.api.post("/api/v1/account/totp", expect=200).json["secret"]
-        self.step = int(time.time() // 30)
+        self.step = self.now_step()
         me = self.api.post("/api/v1/account/totp/confirm", {"code": totp(self.secret, at=self.step * 30)}, expect=200).json
         equal(me["level"], 2, "level after the second factor")
         self.api.token = me["token"]
 
+    def now_step(self):
+        return int((time.time() + getattr(self.server, "ahead_s", 0)) // 30)
+
     def sign_in(self):
         """A new session; each code works once, so the next one is used (within the drift that is allowed)."""
-        self.step = max(self.step + 1, int(time.time() // 30))
-        until("a code that is not too far ahead", lambda: self.step <= int(time.time() // 30) + 1, 40, 0.2)
+        self.step = max(self.step + 1, self.now_step())
+        until("a code that is not too far ahead", lambda: self.step <= self.now_step() + 1, 40, 0.2)
         api = Api(self.server)
         api.token = api.post("/api/v1/sessions", {"mail": self.mail, "password": PASSWORD}, expect=200).json["token"]
         api.token = api.post("/api/v1/sessions/totp", {"code": totp(self.secret, at=self.step * 30)}, expect=200).json["token"]

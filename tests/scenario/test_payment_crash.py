@@ -138,6 +138,7 @@ def killed_after_charge():
     server.kill()
     server.start()
     fan.api.close()
+    server.move_clock(61 * 1000)  # an open session is asked about every minute
     fan.wait(order, lambda o: o["status"] == "paid", "paid after the restart", 90)
     g.equal(money(server, order), (8500, 0, 2))
 
@@ -237,7 +238,7 @@ def unpaid():
     fan, provider, server = at["fan2"], at["provider"], at["server2"]
     order = new_order(fan, at["event2"])
     url = fan.checkout(order)
-    server.move_clock(16 * 60 * 1000)
+    server.move_clock(17 * 60 * 1000)
     fan.wait(order, lambda o: o["status"] == "expired", "expired", 60)
     g.equal(provider.sessions[url.rsplit("/", 1)[1]]["status"], "expired")
     g.equal(money(server, order), (0, 0, 0))
