@@ -103,8 +103,8 @@ static void dates_are_right(void **state)
 static void what_was_written_is_read_again(void **state)
 {
     static const char *const texts[] = {"Evening",
-                                        "The Winter's Tale \xe2\x80\x93 a play, and a title that "
-                                        "is long enough for words \xc3\xa9\xc3\xa9",
+                                        ("The Winter's Tale \xe2\x80\x93 a play, and a title that "
+                                         "is long enough for words \xc3\xa9\xc3\xa9"),
                                         "=?utf-8?B?eA==?=", "two  blanks", "x = y"};
     AUTO(buf_done) struct buf back = {0};
     (void)state;

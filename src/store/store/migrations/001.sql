@@ -2,7 +2,8 @@
 -- Migration 1: the first schema. Types are tokens that each driver spells its own way: @INT@, @TEXT@, @BLOB@, @SERIAL@ (an
 -- integer primary key that fills itself), @TABLE@ (ends a table), @CLUSTERED@ (ends a table stored in primary key order).
 -- Times are Unix milliseconds, amounts minor units, ids 16 bytes. *_no are small internal numbers and never leave the
--- process as authority.
+-- process as authority. CHECKs say OR where they could say IN: SQLite builds a temporary table for each IN of three words or more,
+-- at every write.
 
 CREATE TABLE meta (
     name @TEXT@ NOT NULL PRIMARY KEY,
@@ -70,7 +71,7 @@ CREATE TABLE account (
     password_hash @TEXT@,                    -- Argon2id string; NULL before the first password
     totp_sealed @BLOB@,                      -- NULL before enrolment
     totp_step @INT@ NOT NULL DEFAULT 0,      -- last step used: grows only
-    status @TEXT@ NOT NULL CHECK (status IN ('pending', 'active', 'suspended', 'erased')),
+    status @TEXT@ NOT NULL CHECK (status = 'pending' OR status = 'active' OR status = 'suspended' OR status = 'erased'),
     staff @INT@ NOT NULL DEFAULT 0 CHECK (staff IN (0, 1)),
     failures @INT@ NOT NULL DEFAULT 0,
     locked_until_ms @INT@ NOT NULL DEFAULT 0,
@@ -82,7 +83,7 @@ CREATE TABLE role_grant (
     account_no @INT@ NOT NULL REFERENCES account (account_no),
     organiser_no @INT@ NOT NULL,             -- 0: the installation (owner only)
     event_no @INT@ NOT NULL DEFAULT 0,       -- 0: all events of the organiser
-    role @TEXT@ NOT NULL CHECK (role IN ('owner', 'organiser', 'box_office', 'gate', 'auditor')),
+    role @TEXT@ NOT NULL CHECK (role = 'owner' OR role = 'organiser' OR role = 'box_office' OR role = 'gate' OR role = 'auditor'),
     granted_by @INT@ NOT NULL,               -- account_no, 0: the installation itself
     created_ms @INT@ NOT NULL,
     expires_ms @INT@,
@@ -107,7 +108,7 @@ CREATE INDEX session_account ON session (account_no);
 -- One-time links and codes: owner link, scanner enrolment, mail confirmation. Used once, hashed at rest.
 CREATE TABLE one_time (
     token_hash @BLOB@ NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
-    kind @TEXT@ NOT NULL CHECK (kind IN ('owner', 'invite', 'device', 'reset')),
+    kind @TEXT@ NOT NULL CHECK (kind = 'owner' OR kind = 'invite' OR kind = 'device' OR kind = 'reset'),
     subject @BLOB@ NOT NULL,
     created_ms @INT@ NOT NULL,
     expires_ms @INT@ NOT NULL,
@@ -167,7 +168,7 @@ CREATE TABLE event (
     doors_ms @INT@ NOT NULL CHECK (doors_ms <= starts_ms),
     sale_from_ms @INT@ NOT NULL,
     sale_until_ms @INT@ NOT NULL CHECK (sale_until_ms > sale_from_ms),
-    status @TEXT@ NOT NULL CHECK (status IN ('draft', 'on_sale', 'closed', 'cancelled')),
+    status @TEXT@ NOT NULL CHECK (status = 'draft' OR status = 'on_sale' OR status = 'closed' OR status = 'cancelled'),
     per_order_max @INT@ NOT NULL CHECK (per_order_max BETWEEN 1 AND 50),
     entries_max @INT@ NOT NULL CHECK (entries_max BETWEEN 1 AND 100), -- entry rule: how often a ticket admits
     capacity @INT@ NOT NULL CHECK (capacity BETWEEN 1 AND 250000),
@@ -215,7 +216,7 @@ CREATE TABLE hold (
     event_no @INT@ NOT NULL REFERENCES event (event_no),
     organiser_no @INT@ NOT NULL,
     account_no @INT@ NOT NULL REFERENCES account (account_no),
-    status @TEXT@ NOT NULL CHECK (status IN ('live', 'ordered', 'released', 'expired')), -- S2: one end
+    status @TEXT@ NOT NULL CHECK (status = 'live' OR status = 'ordered' OR status = 'released' OR status = 'expired'), -- S2: one end
     fingerprint @BLOB@ NOT NULL CHECK (length(fingerprint) = 32), -- of the request, to tell a repeat from a reuse of the id
     places @BLOB@ NOT NULL CHECK (length(places) BETWEEN 4 AND 200), -- u32 big-endian place numbers, ascending
     created_ms @INT@ NOT NULL,
@@ -233,7 +234,7 @@ CREATE TABLE sale_order (
     event_no @INT@ NOT NULL REFERENCES event (event_no),
     account_no @INT@ NOT NULL REFERENCES account (account_no),
     hold_id @BLOB@ NOT NULL UNIQUE REFERENCES hold (id), -- a hold becomes at most one order
-    status @TEXT@ NOT NULL CHECK (status IN ('awaiting_payment', 'paid', 'cancelled', 'expired', 'partly_refunded', 'refunded')),
+    status @TEXT@ NOT NULL CHECK (status = 'awaiting_payment' OR status = 'paid' OR status = 'cancelled' OR status = 'expired' OR status = 'partly_refunded' OR status = 'refunded'),
     amount_minor @INT@ NOT NULL CHECK (amount_minor BETWEEN 0 AND 1000000000),
     currency @TEXT@ NOT NULL CHECK (length(currency) = 3),
     created_ms @INT@ NOT NULL,
@@ -262,7 +263,7 @@ CREATE TABLE payment (
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
     organiser_no @INT@ NOT NULL,
     attempt @INT@ NOT NULL CHECK (attempt >= 1),
-    state @TEXT@ NOT NULL CHECK (state IN ('creating', 'open', 'captured', 'expired', 'failed')),
+    state @TEXT@ NOT NULL CHECK (state = 'creating' OR state = 'open' OR state = 'captured' OR state = 'expired' OR state = 'failed'),
     session_ref @TEXT@ UNIQUE,               -- provider's checkout session
     intent_ref @TEXT@ UNIQUE,                -- provider's payment intent
     url @TEXT@,                              -- where the browser is sent
@@ -279,7 +280,7 @@ CREATE TABLE payment (
 ) @CLUSTERED@;
 CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating', 'open');
 -- At most one attempt of an order can still bring money.
-CREATE UNIQUE INDEX payment_live ON payment (order_id) WHERE state IN ('creating', 'open', 'captured');
+CREATE UNIQUE INDEX payment_live ON payment (order_id) WHERE state = 'creating' OR state = 'open' OR state = 'captured';
 
 -- Provider events already seen, so that a repeated webhook does nothing.
 CREATE TABLE provider_event (
@@ -294,8 +295,8 @@ CREATE TABLE refund (
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
     organiser_no @INT@ NOT NULL,
     amount_minor @INT@ NOT NULL CHECK (amount_minor > 0),
-    reason @TEXT@ NOT NULL CHECK (reason IN ('late_payment', 'requested', 'event_cancelled')),
-    state @TEXT@ NOT NULL CHECK (state IN ('asked', 'done', 'failed')),
+    reason @TEXT@ NOT NULL CHECK (reason = 'late_payment' OR reason = 'requested' OR reason = 'event_cancelled'),
+    state @TEXT@ NOT NULL CHECK (state = 'asked' OR state = 'done' OR state = 'failed'),
     refund_ref @TEXT@ UNIQUE,
     tries @INT@ NOT NULL DEFAULT 0,
     next_ms @INT@ NOT NULL,                  -- when settlement tries again, while asked
@@ -309,7 +310,7 @@ CREATE TABLE posting (
     booking_id @BLOB@ NOT NULL CHECK (length(booking_id) = 16), -- the payment or refund that caused it
     line @INT@ NOT NULL,
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
-    ledger_account @TEXT@ NOT NULL CHECK (ledger_account IN ('provider', 'sales', 'fees', 'late_money')),
+    ledger_account @TEXT@ NOT NULL CHECK (ledger_account = 'provider' OR ledger_account = 'sales' OR ledger_account = 'fees' OR ledger_account = 'late_money'),
     amount_minor @INT@ NOT NULL CHECK (amount_minor <> 0),
     currency @TEXT@ NOT NULL,
     at_ms @INT@ NOT NULL,
@@ -323,7 +324,7 @@ CREATE TABLE job (
     id @BLOB@ NOT NULL UNIQUE CHECK (length(id) = 16),
     kind @TEXT@ NOT NULL,                    -- see reach/notify
     subject_id @BLOB@ NOT NULL CHECK (length(subject_id) = 16),
-    state @TEXT@ NOT NULL CHECK (state IN ('waiting', 'done', 'dead')),
+    state @TEXT@ NOT NULL CHECK (state = 'waiting' OR state = 'done' OR state = 'dead'),
     attempts @INT@ NOT NULL DEFAULT 0,
     due_ms @INT@ NOT NULL,
     last_error @TEXT@,
@@ -345,7 +346,7 @@ CREATE TABLE ticket (
     price_minor @INT@ NOT NULL,
     fee_minor @INT@ NOT NULL,
     currency @TEXT@ NOT NULL,
-    status @TEXT@ NOT NULL CHECK (status IN ('valid', 'suspended', 'refunded', 'revoked', 'superseded')),
+    status @TEXT@ NOT NULL CHECK (status = 'valid' OR status = 'suspended' OR status = 'refunded' OR status = 'revoked' OR status = 'superseded'),
     sequence @INT@ NOT NULL DEFAULT 1,       -- of its ledger entries
     last_entry_id @BLOB@ NOT NULL CHECK (length(last_entry_id) = 16), -- the newest entry about it
     issued_ms @INT@ NOT NULL,
@@ -405,7 +406,7 @@ CREATE TABLE alert (
     severity @INT@ NOT NULL CHECK (severity BETWEEN 1 AND 4),
     subject @TEXT@ NOT NULL,                 -- what it is about, an id in text form
     facts @TEXT@ NOT NULL,                   -- JSON without personal data
-    state @TEXT@ NOT NULL CHECK (state IN ('open', 'acknowledged', 'resolved')),
+    state @TEXT@ NOT NULL CHECK (state = 'open' OR state = 'acknowledged' OR state = 'resolved'),
     at_ms @INT@ NOT NULL,
     change_no @INT@ NOT NULL UNIQUE,         -- grows with every change of any alert, so that streams find what is new
     handled_by @INT@,
