@@ -29,9 +29,12 @@ interface Device {
 function NewDevice({ event, onMade }: { event: string; onMade: () => void }): JSX.Element {
     const [name, setName] = useState('');
     const [gate, setGate] = useState('');
-    const [made, setMade] = useState<Enrolment>();
+    // What was typed stays when the events arrive or another is chosen; a code is shown for its own event only.
+    const [code, setCode] = useState<{ event: string; enrolment: Enrolment }>();
+    const made = code?.event === event ? code.enrolment : undefined;
     const submit = useSubmit(async (key) => {
-        setMade(await post<Enrolment>(`/api/v1/events/${event}/devices/enrolments`, { name: name.trim(), gate: gate.trim() }, { idempotencyKey: key }));
+        const enrolment = await post<Enrolment>(`/api/v1/events/${event}/devices/enrolments`, { name: name.trim(), gate: gate.trim() }, { idempotencyKey: key });
+        setCode({ event, enrolment });
         onMade();
     }, JSON.stringify([event, name, gate]));
     return (
@@ -91,7 +94,7 @@ export function DevicesPage(): JSX.Element {
         <>
             <Heading>Scanners</Heading>
             <Select label="Event" name="event" value={event} onValue={setWanted} options={events.length === 0 ? [{ value: '', label: loaded ? 'No event is on sale' : 'Loading…' }] : events.map((item) => ({ value: item.id, label: item.name }))} />
-            <NewDevice key={event} event={event} onMade={list.reload} />
+            <NewDevice event={event} onMade={list.reload} />
             {event && desk.can('organiser') && (
                 <section class="card" aria-labelledby="devices"><h2 id="devices">Enrolled</h2>
                     {!list.data ? <Pending error={list.error} reload={list.reload} what="scanners" /> : list.data.data.length === 0 ? <p class="soft">None yet.</p>

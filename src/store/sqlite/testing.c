@@ -132,6 +132,8 @@ enum err store_testing_read(struct store_testing *t,
     return code == OK ? OK : err_restore(&why);
 }
 
+enum { RAW_WAIT_MS = 10000 };
+
 static sqlite3 *raw(struct store_testing *t)
 {
     sqlite3 *db = t->raw;
@@ -140,7 +142,9 @@ static sqlite3 *raw(struct store_testing *t)
         return db;
     INVARIANT(sqlite3_open_v2(t->path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
                   sqlite3_exec(db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL) == SQLITE_OK &&
-                  sqlite3_extended_result_codes(db, 1) == SQLITE_OK,
+                  sqlite3_extended_result_codes(db, 1) == SQLITE_OK &&
+                  sqlite3_busy_timeout(db, RAW_WAIT_MS) ==
+                      SQLITE_OK, /* a writer of the test may be at work */
               "a test can open its database");
     t->raw = db;
     return db;
