@@ -95,8 +95,6 @@ struct call {
     enum err (*after)(
         struct call *
             c); /* WORK routes: finishes the answer on the pool after the commit, in a snapshot; or NULL */
-    /* After the commit (or after the answer was found stored), before the reply; on the writer thread: short, no waiting. */
-    void (*committed)(struct call *c);
 };
 
 struct api {

@@ -251,8 +251,6 @@ static void write_done(struct command *command, const struct err_info *error)
             return;
         reply_error(c, err_last());
     } else {
-        if (c->committed)
-            c->committed(c);
         reply_answer(c);
     }
     struct http_exchange *x = c->x;

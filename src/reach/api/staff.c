@@ -66,27 +66,35 @@ static enum err answer_recorded_list(struct call *c, const struct organiser_row 
 
 /* --- orders ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Whose it is, the account's id under id_key; null once erased. */
+static enum err write_account(struct call *c, struct json_writer *w, int64_t account_no,
+                              const char *id_key)
+{
+    struct account account;
+    enum err e = auth_account_by_no(c->tx, &c->api->auth, account_no, &account);
+
+    if (e == ERR_EXPIRED) {
+        json_w_null(w);
+        return OK;
+    }
+    TRY(e);
+    json_w_object(w);
+    W_ID(w, id_key, account, account.id);
+    json_w_kv_cstr(w, "name", account.name);
+    json_w_kv_cstr(w, "mail", account.mail);
+    json_w_end(w);
+    wipe(&account, sizeof account);
+    return OK;
+}
+
 static enum err write_staff_order(struct call *c, struct json_writer *w, const struct order_row *o)
 {
-    struct account buyer;
-    enum err e = auth_account_by_no(c->tx, &c->api->auth, o->account_no, &buyer);
-
     json_w_object(w);
     json_w_key(w, "order");
     TRY(shape_order(c, w, o));
     json_w_key(w, "buyer");
-    if (e == ERR_EXPIRED) {
-        json_w_null(w); /* erased */
-    } else {
-        TRY(e);
-        json_w_object(w);
-        W_ID(w, "account", account, buyer.id);
-        json_w_kv_cstr(w, "name", buyer.name);
-        json_w_kv_cstr(w, "mail", buyer.mail);
-        json_w_end(w);
-    }
+    TRY(write_account(c, w, o->account_no, "account"));
     json_w_end(w);
-    wipe(&buyer, sizeof buyer);
     return OK;
 }
 
@@ -222,26 +230,6 @@ enum err api_organiser_stream(struct call *c)
 
 /* --- grants ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Null once erased. */
-static enum err write_account(struct call *c, struct json_writer *w, int64_t account_no)
-{
-    struct account account;
-    enum err e = auth_account_by_no(c->tx, &c->api->auth, account_no, &account);
-
-    if (e == ERR_EXPIRED) {
-        json_w_null(w);
-        return OK;
-    }
-    TRY(e);
-    json_w_object(w);
-    W_ID(w, "id", account, account.id);
-    json_w_kv_cstr(w, "name", account.name);
-    json_w_kv_cstr(w, "mail", account.mail);
-    json_w_end(w);
-    wipe(&account, sizeof account);
-    return OK;
-}
-
 static enum err write_grant(struct call *c, struct json_writer *w, const struct access_grant *g)
 {
     struct event_row event;
@@ -250,7 +238,7 @@ static enum err write_grant(struct call *c, struct json_writer *w, const struct 
     W_ID(w, "id", grant, g->id);
     json_w_kv_cstr(w, "role", role_name(g->role));
     json_w_key(w, "account");
-    TRY(write_account(c, w, g->account_no));
+    TRY(write_account(c, w, g->account_no, "id"));
     json_w_key(w, "event");
     if (g->event_no) {
         char id[ID_TEXT_MAX];
