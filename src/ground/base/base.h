@@ -12,6 +12,7 @@
 #include "ground/base/result.h"
 #include "ground/base/rng.h"
 #include "ground/base/span.h"
+#include "ground/base/thread.h"
 #include "ground/base/utf8.h"
 
 /* Last: see there. */

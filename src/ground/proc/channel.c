@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "ground/base/clock.h"
+#include "ground/base/thread.h"
 
 enum { FLAG_ERROR = 1, BUCKETS = 256 };
 enum { WAITING, ANSWERED, FAILED };
@@ -218,18 +218,14 @@ static void *read_answers(void *context)
 enum err proc_channel_open(int fd, struct proc_channel **ret_channel)
 {
     struct proc_channel *c = calloc(1, sizeof *c);
-    sigset_t all, before;
 
     ENSURE(c, ERR_NOMEM, "no_memory", "No memory.");
     c->fd = fd;
     pthread_mutex_init(&c->lock, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int why = pthread_create(&c->reader, NULL, read_answers, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (why != 0) {
+    enum err e = thread_start(&c->reader, "answers", read_answers, c);
+    if (e != OK) {
         free(c);
-        FAIL(ERR_NOMEM, "no_thread", "No thread: %s", strerror(why));
+        return err_trace(e, __FILE__, __LINE__);
     }
     *ret_channel = c;
     return OK;

@@ -191,10 +191,8 @@ static enum err serve(struct sandbox *sb, const struct options *o, struct tls_co
 {
     pthread_t let_go, deliver;
 
-    ENSURE(pthread_create(&let_go, NULL, api_let_go, sb) == 0, ERR_NOMEM, "no_thread",
-           "No thread.");
-    ENSURE(pthread_create(&deliver, NULL, hooks_deliver, sb) == 0, ERR_NOMEM, "no_thread",
-           "No thread.");
+    TRY(thread_start(&let_go, "let go", api_let_go, sb));
+    TRY(thread_start(&deliver, "webhooks", hooks_deliver, sb));
     enum err e = start_server(sb, o, tls);
     if (e == OK)
         e = wait_for_signal(signals);

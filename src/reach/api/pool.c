@@ -52,7 +52,7 @@ enum err pool_new(struct api *api, size_t threads, size_t queue_max, struct pool
     INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0,
               "a mutex can be made");
     while (p->queue && p->thread_count < threads &&
-           pthread_create(&p->threads[p->thread_count], NULL, work, p) == 0)
+           thread_start(&p->threads[p->thread_count], "work", work, p) == OK)
         p->thread_count++;
     if (p->thread_count < threads) {
         pool_free(p);

@@ -409,7 +409,7 @@ enum err ticker_new(struct api *api, struct ticker **ret_ticker)
               "a mutex can be made");
     bool memory = t->events && t->organisers && t->waiters;
     enum err e = memory ? newest_alert(t) : ERR_NOMEM;
-    t->running = e == OK && pthread_create(&t->thread, NULL, run, t) == 0;
+    t->running = e == OK && thread_start(&t->thread, "ticker", run, t) == OK;
     if (!t->running) {
         ticker_free(t);
         FAIL(ERR_NOMEM, "no_memory", "The ticker could not be started.");

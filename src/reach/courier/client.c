@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client - the side of the courier that lives in serve: a table of outstanding calls and one thread that ends them. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,18 +102,6 @@ static void *read_answers(void *context)
     return NULL;
 }
 
-static enum err start_reader(struct courier_client *c)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int why = pthread_create(&c->reader, NULL, read_answers, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ENSURE(why == 0, ERR_NOMEM, "no_thread", "No thread: %s", strerror(why));
-    return OK;
-}
-
 static enum err set_up(struct courier_client *c, const struct courier_config *config)
 {
     AUTO(buf_done) struct buf b;
@@ -161,7 +148,7 @@ enum err courier_open(int fd, const struct courier_config *config, void (*gone)(
     pthread_mutex_init(&c->lock, NULL);
     enum err e = set_up(c, config);
     if (e == OK)
-        e = start_reader(c);
+        e = thread_start(&c->reader, "courier answers", read_answers, c);
     if (e != OK) {
         close(fd);
         pthread_mutex_destroy(&c->lock);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
+#include "ground/base/thread.h"
 #include "ground/crypto/tls.h"
 #include "reach/http/http.h"
 #include "reach/http/parse.h"

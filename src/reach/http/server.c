@@ -2,7 +2,6 @@
 /* server - opening, binding, stopping; what the loops share. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,19 +175,13 @@ static enum err open_loop(struct http_server *server, struct http_loop *loop)
     return OK;
 }
 
-/* Threads take no signals: those are the program's, and SIGPIPE must not end it. */
 static enum err start_loops(struct http_server *server)
 {
-    sigset_t all, before;
-    int failed = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (unsigned i = 0; i < server->loop_count && !failed; i++) {
-        failed = pthread_create(&server->loops[i].thread, NULL, http_loop_main, &server->loops[i]);
-        server->loops[i].started = !failed;
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        struct http_loop *loop = &server->loops[i];
+        TRY(thread_start(&loop->thread, "http", http_loop_main, loop));
+        loop->started = true;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ENSURE(!failed, ERR_IO, "no_thread", "Cannot start a thread: %s.", strerror(failed));
     return OK;
 }
 

@@ -2,7 +2,6 @@
 #include "reach/http/sse.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -526,7 +525,6 @@ static void *stream_main(void *arg)
 static enum err start(struct http_sse *sse)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-    sigset_t all, before;
 
     TRY(message_new(SPAN_LIT(":\n\n"), &sse->ping));
     sse->ping->refs++;
@@ -535,11 +533,7 @@ static enum err start(struct http_sse *sse)
     ENSURE(sse->epoll >= 0 && sse->wake >= 0 &&
                epoll_ctl(sse->epoll, EPOLL_CTL_ADD, sse->wake, &ev) == 0,
            ERR_IO, "no_epoll", "No descriptors for the stream thread: %s.", strerror(errno));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&sse->thread, NULL, stream_main, sse);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ENSURE(!failed, ERR_IO, "no_thread", "Cannot start a thread: %s.", strerror(failed));
+    TRY(thread_start(&sse->thread, "streams", stream_main, sse));
     sse->started = true;
     return OK;
 }

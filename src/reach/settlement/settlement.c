@@ -2,7 +2,6 @@
 /* settlement - the thread: what is due, who came back, and the sweeps. */
 #include "reach/settlement/settlement.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -296,18 +295,6 @@ static void *run(void *context)
     return NULL;
 }
 
-static enum err start_thread(struct settlement *s)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int why = pthread_create(&s->thread, NULL, run, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ENSURE(why == 0, ERR_NOMEM, "no_thread", "No thread: %s", strerror(why));
-    return OK;
-}
-
 static enum err set_up(struct settlement *s)
 {
     const struct settlement_config *c = &s->config;
@@ -325,7 +312,7 @@ static enum err set_up(struct settlement *s)
     s->started_ms = store_now_ms(tx);
     store_read_end(tx);
     TRY(notify_new(&notify, &s->notify));
-    return start_thread(s);
+    return thread_start(&s->thread, "settlement", run, s);
 }
 
 static void release(struct settlement *s)

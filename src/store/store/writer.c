@@ -275,13 +275,11 @@ static enum err start_threads(struct writer *w)
     w->batch = calloc(w->config.batch_max, sizeof(struct command *));
     ENSURE(w->batch, ERR_NOMEM, "no_memory", "No memory for the writer.");
     TRY(config->driver->open(config, CONN_CHECKPOINT, &w->copy_conn));
-    ENSURE(pthread_create(&w->copy_thread, NULL, copy_main, w) == 0, ERR_NOMEM, "no_thread",
-           "No thread for checkpoints.");
-    if (pthread_create(&w->thread, NULL, writer_main, w) != 0) {
+    TRY(thread_start(&w->copy_thread, "checkpoints", copy_main, w));
+    enum err code = thread_start(&w->thread, "writer", writer_main, w);
+    if (code != OK)
         stop_copying(w);
-        FAIL(ERR_NOMEM, "no_thread", "No thread for the writer.");
-    }
-    return OK;
+    return code;
 }
 
 enum err writer_start(struct store *s, const struct writer_config *config,

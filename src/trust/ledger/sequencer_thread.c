@@ -78,10 +78,11 @@ enum err sequencer_start(const struct sequencer_thread_config *config,
     }
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    if (pthread_create(&t->thread, NULL, run, t) != 0) {
+    e = thread_start(&t->thread, "sequencer", run, t);
+    if (e != OK) {
         store_reader_close(t->reader);
         free(t);
-        FAIL(ERR_NOMEM, "no_thread", "No thread for the sequencer.");
+        return err_trace(e, __FILE__, __LINE__);
     }
     *ret_thread = t;
     return OK;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ground/base/thread.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum err thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *context),
+                      void *context)
+{
+    char copy[THREAD_NAME_MAX + 1];
+    sigset_t all, before;
+
+    (void)snprintf(copy, sizeof copy, "%s", name);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int why = pthread_create(ret_thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ENSURE(why == 0, ERR_NOMEM, "no_thread", "The thread %s cannot be started: %s.", name,
+           strerror(why));
+    /* Why ignored: a name is for people; the thread runs without it. */
+    (void)pthread_setname_np(*ret_thread, copy);
+    return OK;
+}
