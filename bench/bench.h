@@ -52,6 +52,7 @@ struct world {
 
 struct world_wish {
     const char *program;
+    const char *dir; /* where the data directory is made; NULL: $TMPDIR or /var/tmp */
     uint16_t provider_port;
 };
 void world_make(const struct world_wish *wish, struct world *ret_world);
@@ -90,14 +91,8 @@ struct floors {
 void floors_measure(const char *dir, unsigned per_order, double seconds, struct floors *ret_floors);
 double floor_sales(const char *dir, unsigned per_order, double seconds);
 
-/* --- commands ------------------------------------------------------------------------------------------------------------ */
+/* --- the machine --------------------------------------------------------------------------------------------------------- */
 
-struct sellout_wish {
-    const char *program;
-    unsigned seats, buyers, per_order, provider_ms, connections;
-    bool kill, keep;
-};
-void sellout_run(const struct sellout_wish *wish, struct json_writer *w);
 /* loadavg over one per core: figures would be about somebody else. */
 void machine_write(struct json_writer *w);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "command.h"
 #include "ground/crypto/crypto.h"
 
 enum { BATCH = 64, PLACES = 200000, ENTRY_BYTES = 300 };
@@ -277,3 +277,24 @@ void floors_measure(const char *dir, unsigned per_order, double seconds, struct 
     ret_floors->fsyncs_per_s = fsyncs(dir, seconds);
     ret_floors->verifies_per_s = verifies(seconds);
 }
+
+static void baseline(struct arguments *a, struct json_writer *w)
+{
+    const char *dir = arguments_text(a, "--dir", "/var/tmp");
+    unsigned per_order = arguments_number(a, "--per-order", 2, 1, 10);
+    struct floors f;
+
+    arguments_end(a);
+    floors_measure(dir, per_order, 3.0, &f);
+    json_w_kv_i64(w, "per_order", per_order);
+    write_number(w, "sqlite_sales_per_s", f.sales_per_s);
+    write_number(w, "fsyncs_per_s", f.fsyncs_per_s);
+    write_number(w, "ed25519_verifies_per_s", f.verifies_per_s);
+}
+
+const struct bench_command baseline_command = {
+    .name = "baseline",
+    .summary = "what this machine does without us",
+    .options = "  --per-order K     seats of a sale (2)\n",
+    .run = baseline,
+};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "provider.h"
 #include "seed.h"
 
@@ -22,6 +23,12 @@ enum {
     KILL_FIRST_US = 400000,
     KILL_EVERY_US = 1500000,
     STALLED_US = 60000000
+};
+
+struct sellout_wish {
+    const char *program, *dir;
+    unsigned seats, buyers, per_order, provider_ms, connections;
+    bool kill, keep;
 };
 
 struct sale;
@@ -315,9 +322,10 @@ static void prepare(struct sale *s)
 
     s->wire = wire_new();
     s->provider = provider_new(s->wire, wish->provider_ms);
-    world_make(
-        &(struct world_wish){.program = wish->program, .provider_port = provider_port(s->provider)},
-        &s->world);
+    world_make(&(struct world_wish){.program = wish->program,
+                                    .dir = wish->dir,
+                                    .provider_port = provider_port(s->provider)},
+               &s->world);
     world_start(&s->world);
     s->pool = wire_pool_new(s->wire, s->world.port, wish->connections);
     size_t hooks = wish->connections < 256 ? wish->connections : 256;
@@ -422,7 +430,7 @@ static void finish(struct sale *s)
     free(s->promises);
 }
 
-void sellout_run(const struct sellout_wish *wish, struct json_writer *w)
+static void sellout(const struct sellout_wish *wish, struct json_writer *w)
 {
     struct sale s = {.wish = wish};
     struct findings f;
@@ -445,3 +453,33 @@ void sellout_run(const struct sellout_wish *wish, struct json_writer *w)
     write_violations(&s, &f, w);
     finish(&s);
 }
+
+static void sellout_command_run(struct arguments *a, struct json_writer *w)
+{
+    struct sellout_wish wish = {.program = arguments_program(a),
+                                .dir = arguments_text(a, "--dir", NULL),
+                                .seats = arguments_number(a, "--seats", 2000, 100, 250000),
+                                .buyers = arguments_number(a, "--buyers", 64, 1, 10000),
+                                .per_order =
+                                    arguments_number(a, "--per-order", 2, 1, PER_ORDER_MAX),
+                                .provider_ms = arguments_number(a, "--provider-ms", 0, 0, 60000),
+                                .kill = arguments_flag(a, "--kill"),
+                                .keep = arguments_flag(a, "--keep")};
+
+    wish.connections = arguments_number(a, "--connections", wish.buyers, 1, 10000);
+    arguments_end(a);
+    sellout(&wish, w);
+}
+
+const struct bench_command sellout_command = {
+    .name = "sellout",
+    .summary = "sell a stadium to the last seat through the API",
+    .options = "  --seats N         places of the stadium (2000)\n"
+               "  --buyers M        buyers in a closed loop (64)\n"
+               "  --per-order K     seats a buyer takes, 1 to 10 (2)\n"
+               "  --provider-ms L   the provider's latency (0)\n"
+               "  --connections C   keep-alive connections (as many as buyers)\n"
+               "  --kill            kill -9 the server at random instants, start it again, go on\n"
+               "  --keep            leave the data directory where it is\n",
+    .run = sellout_command_run,
+};

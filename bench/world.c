@@ -216,7 +216,7 @@ static uint16_t pick_port(void)
 
 void world_make(const struct world_wish *wish, struct world *ret_world)
 {
-    const char *tmp = getenv("TMPDIR");
+    const char *tmp = wish->dir ? wish->dir : getenv("TMPDIR");
     struct world *w = ret_world;
     AUTO(buf_done) struct buf out = {0};
     char path[BENCH_PATH_MAX];
