@@ -487,8 +487,9 @@ static void run_route(struct call *c)
         submit_write(c);
     } else if (c->waiting) {
         wait_in_ticker(c);
-    } else if (!c->replied) {
-        reply_answer(c);
+    } else {
+        if (!c->replied)
+            reply_answer(c);
         call_free(c);
     }
 }

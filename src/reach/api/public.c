@@ -113,19 +113,24 @@ static enum err visible_map(struct call *c, struct shown_event *ret)
     return OK;
 }
 
+static void release_snapshot(void *owner)
+{
+    struct seat_snapshot *snapshot = owner;
+
+    seat_snapshot_release(&snapshot);
+}
+
 enum err api_event_availability_get(struct call *c)
 {
-    AUTO(seat_snapshot_release) struct seat_snapshot *snapshot = NULL;
+    struct seat_snapshot *snapshot = NULL;
     struct shown_event event;
 
     TRY(visible_map(c, &event));
     TRY(seat_map_snapshot(event.map, &snapshot));
-    buf_init(&c->body, CALL_BODY_MAX);
-    buf_put_span(&c->body, snapshot->bytes);
-    TRY(buf_check(&c->body));
-    (void)snprintf(c->etag, sizeof c->etag, "%s", snapshot->etag);
     http_header_text(c->x, "Cache-Control", "no-cache");
-    c->type = "application/octet-stream";
+    http_reply_shared(c->x, "application/octet-stream", snapshot->bytes, snapshot->etag,
+                      release_snapshot, snapshot);
+    c->replied = true;
     return OK;
 }
 
