@@ -585,6 +585,11 @@ int64_t store_now_ms(const struct store_tx *tx)
     return tx->now_ms;
 }
 
+bool store_writes(const struct store_tx *tx)
+{
+    return tx->write;
+}
+
 uint64_t store_undone(const struct store_tx *tx)
 {
     return tx->store->undone;
