@@ -64,7 +64,7 @@ static void run_batch(command_fn *run, char *first, size_t size)
 
     assert_int_equal(tx_begin(fix.t.store, &tx), OK);
     for (size_t i = 0; i < BATCH; i++) {
-        if (tx_command(tx, run, first + i * size, &first_note, &lost) != OK)
+        if (tx_attempt(tx, run, first + i * size, &first_note, &lost) != OK)
             fail_msg("%s: %s", err_last()->slug, err_last()->detail);
         seat_maps_released(maps, tx->notes + first_note, tx->note_count - first_note);
     }
@@ -81,7 +81,10 @@ static enum err hold_(struct store_tx *tx, void *context)
 static enum err order_(struct store_tx *tx, void *context)
 {
     struct sale *s = context;
-    return order_place(tx, fix.catalog.ledger, &s->order, &s->ordered);
+    struct order_placed placed;
+    TRY(order_place(tx, fix.catalog.ledger, maps, &s->order, &placed));
+    s->ordered = placed.order;
+    return OK;
 }
 
 static enum err opened_(struct store_tx *tx, void *context)
