@@ -55,29 +55,71 @@ static enum err read_area(struct json_object *root, struct hold_request *req)
     return json_object_end(&object);
 }
 
-static enum err answer_hold(struct call *c, int status, const struct hold *hold)
+static enum err answer_hold(struct call *c, int status, const struct scene *scene,
+                            const struct hold *hold)
 {
     struct json_writer w;
 
     call_begin(c, status, &w);
-    TRY(shape_hold(c, &w, hold));
+    shape_hold(&w, scene, hold);
     return call_end(c, &w);
+}
+
+struct hold_args {
+    struct hold_request request;
+    struct hold_id id;
+    struct hold hold;
+    struct scene scene;
+    int status;
+};
+
+static void hold_finally(struct call *c)
+{
+    struct hold_args *args = c->args;
+
+    if (args)
+        scene_done(&args->scene);
+}
+
+static enum err hold_show(struct call *c)
+{
+    struct hold_args *args = c->args;
+    return answer_hold(c, args->status, &args->scene, &args->hold);
+}
+
+static enum err show_hold_later(struct call *c, struct hold_args *args, int status)
+{
+    args->status = status;
+    scene_done(&args->scene); /* of a run before this one */
+    TRY(scene_of(c, args->hold.row.event_no, &args->scene));
+    return call_show(c, hold_show);
 }
 
 static enum err hold_write(struct call *c)
 {
-    struct hold hold;
+    struct hold_args *args = c->args;
 
-    TRY(hold_place(c->tx, c->api->config.maps, c->args, &hold));
-    return answer_hold(c, 201, &hold);
+    TRY(hold_place(c->tx, c->api->config.maps, &args->request, &args->hold));
+    return show_hold_later(c, args, 201);
+}
+
+/* For the writer, with what is freed afterwards. */
+static enum err hold_args_new(struct call *c, struct hold_args **ret_args)
+{
+    TRY(call_alloc(c, sizeof **ret_args, ret_args));
+    memset(*ret_args, 0, sizeof **ret_args);
+    c->args = *ret_args;
+    c->finally = hold_finally;
+    return OK;
 }
 
 enum err api_hold_post(struct call *c)
 {
-    struct hold_request *req;
+    struct hold_args *args;
     struct json_object root;
 
-    TRY(call_alloc(c, sizeof *req, &req));
+    TRY(hold_args_new(c, &args));
+    struct hold_request *req = &args->request;
     TRY(CALL_ID(c, event, &req->event));
     TRY(call_json(c, &root));
     TRY(JSON_ID(&root, "id", hold, &req->id));
@@ -92,45 +134,46 @@ enum err api_hold_post(struct call *c)
     else
         TRY(read_area(&root, req));
     TRY(json_object_end(&root));
-    return call_write(c, hold_write, req);
+    return call_write(c, hold_write, args);
 }
 
 enum err api_hold_get_one(struct call *c)
 {
+    AUTO(scene_done) struct scene scene = {0};
     struct hold_id id;
     struct hold hold;
 
     TRY(CALL_ID(c, hold, &id));
     TRY(hold_get(c->tx, id, c->session.account_no, &hold));
-    return answer_hold(c, 200, &hold);
+    TRY(scene_of(c, hold.row.event_no, &scene));
+    return answer_hold(c, 200, &scene, &hold);
 }
 
 static enum err refresh_write(struct call *c)
 {
-    struct hold_id *id = c->args;
-    struct hold hold;
+    struct hold_args *args = c->args;
 
-    TRY(hold_refresh(c->tx, *id, c->session.account_no, &hold));
-    return answer_hold(c, 200, &hold);
+    TRY(hold_refresh(c->tx, args->id, c->session.account_no, &args->hold));
+    return show_hold_later(c, args, 200);
 }
 
 static enum err release_write(struct call *c)
 {
-    struct hold_id *id = c->args;
+    struct hold_args *args = c->args;
 
-    TRY(hold_release(c->tx, *id, c->session.account_no));
+    TRY(hold_release(c->tx, args->id, c->session.account_no));
     call_empty(c, 204);
     return OK;
 }
 
 static enum err write_with_hold(struct call *c, enum err (*write)(struct call *c))
 {
-    struct hold_id *id;
+    struct hold_args *args;
 
-    TRY(call_alloc(c, sizeof *id, &id));
-    TRY(CALL_ID(c, hold, id));
+    TRY(hold_args_new(c, &args));
+    TRY(CALL_ID(c, hold, &args->id));
     TRY(call_no_members(c));
-    return call_write(c, write, id);
+    return call_write(c, write, args);
 }
 
 enum err api_hold_refresh_post(struct call *c)
@@ -154,27 +197,60 @@ static enum err answer_order(struct call *c, int status, const struct order_row 
     return call_end(c, &w);
 }
 
+struct order_args {
+    struct order_request request;
+    struct order_placed placed;
+    struct scene scene;
+};
+
+static void order_finally(struct call *c)
+{
+    struct order_args *args = c->args;
+
+    if (args)
+        scene_done(&args->scene);
+}
+
+static enum err order_show(struct call *c)
+{
+    struct order_args *args = c->args;
+    struct json_writer w;
+
+    call_begin(c, 201, &w);
+    shape_order_placed(&w, &args->scene, &args->placed);
+    return call_end(c, &w);
+}
+
 static enum err order_write(struct call *c)
 {
-    struct order_row order;
+    struct order_args *args = c->args;
 
-    TRY(order_place(c->tx, c->api->config.ledger, c->args, &order));
-    return answer_order(c, 201, &order);
+    TRY(order_place(c->tx, c->api->config.ledger, c->api->config.maps, &args->request,
+                    &args->placed));
+    if (args->placed.before || args->placed.order.status != ORDER_AWAITING)
+        return answer_order(c, 201, &args->placed.order);
+    scene_done(&args->scene); /* of a run before this one */
+    TRY(scene_of(c, args->placed.order.event_no, &args->scene));
+    return call_show(c, order_show);
 }
 
 enum err api_order_post(struct call *c)
 {
-    struct order_request *req;
+    struct order_args *args;
     struct json_object root;
 
-    TRY(call_alloc(c, sizeof *req, &req));
+    TRY(call_alloc(c, sizeof *args, &args));
+    memset(args, 0, sizeof *args);
+    c->args = args;
+    c->finally = order_finally;
+    struct order_request *req = &args->request;
     TRY(call_json(c, &root));
     TRY(JSON_ID(&root, "id", order, &req->id));
     TRY(JSON_ID(&root, "hold", hold, &req->hold));
     TRY(json_object_end(&root));
     req->account_no = c->session.account_no;
     req->return_no = call_origin_no(c) > 0 ? call_origin_no(c) : 0;
-    return call_write(c, order_write, req);
+    return call_write(c, order_write, args);
 }
 
 enum err api_orders_get(struct call *c)

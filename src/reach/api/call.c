@@ -170,6 +170,14 @@ enum err call_write(struct call *c, enum err (*write)(struct call *c), void *arg
     return OK;
 }
 
+enum err call_show(struct call *c, enum err (*show)(struct call *c))
+{
+    if (c->has_key)
+        return show(c);
+    c->show = show;
+    return OK;
+}
+
 void json_id(struct json_writer *w, const char *key, const char *prefix, const uint8_t id[ID_BYTES])
 {
     char text[ID_TEXT_MAX];

@@ -12,7 +12,6 @@
 #include "door/admission/admission.h"
 #include "ground/encode/json.h"
 #include "reach/api/api.h"
-#include "reach/api/shown.h"
 #include "reach/http/rate.h"
 #include "reach/http/router.h"
 #include "sale/catalog/catalog.h"
@@ -93,6 +92,8 @@ struct call {
     struct err_info failure; /* the write's, when `refused` */
     bool refused; /* the write commits, yet the answer is `failure` (a counted failure) */
     void *args;   /* the handler's own, in the arena */
+    /* Fills the answer after the commit, on the loop of the connection, from what the write left in args: no transaction. */
+    enum err (*show)(struct call *c);
     void (*finally)(
         struct call *c); /* frees what the arena does not, whatever happened; may be NULL */
     enum err (*after)(
@@ -114,7 +115,6 @@ struct api {
     char openapi_etag[44];
     struct readers *readers;
     struct session_cache *sessions;
-    struct shown *shown;
     struct pool *pool;
     struct ticker *ticker;
     bool open; /* atomic: pool, ticker and writer are there */
@@ -166,6 +166,11 @@ RESULT call_answered(struct call *c, bool *ret_answered);
 RESULT call_alloc(struct call *c, size_t size, void *ret_pointer);
 /* Leave the write for the writer. */
 RESULT call_write(struct call *c, enum err (*write)(struct call *c), void *args);
+/*
+ * In a write: the answer is filled by show once the change is durable, so that the writer goes on to the next command. With an
+ * Idempotency-Key it is filled at once, because the answer is kept with the change.
+ */
+RESULT call_show(struct call *c, enum err (*show)(struct call *c));
 
 #define ID(kind, prefix) static const char kind##_id_prefix[] __attribute__((unused)) = prefix;
 #include "ground/base/ids.def"
@@ -198,7 +203,16 @@ RESULT ticker_wait_order(struct ticker *t, struct call *c, struct order_id order
 
 /* --- shapes, shared by areas (shapes.c) --- */
 RESULT shape_event(struct call *c, struct json_writer *w, const struct event_row *event);
-RESULT shape_hold(struct call *c, struct json_writer *w, const struct hold *hold);
+/* What the answers about holds, orders and tickets need of their event. */
+struct scene {
+    const struct packed *plan;
+    struct event_facts *facts; /* a reference of the scene's own */
+};
+RESULT scene_of(struct call *c, int64_t event_no, struct scene *ret_scene);
+void scene_done(struct scene *s); /* for AUTO; an empty one is fine */
+void shape_hold(struct json_writer *w, const struct scene *s, const struct hold *hold);
+/* An order that waits for its payment since just now: nothing of it has to be read. */
+void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p);
 RESULT shape_order(struct call *c, struct json_writer *w, const struct order_row *order);
 RESULT shape_ticket(struct call *c, struct json_writer *w, const struct ticket_row *ticket);
 RESULT shape_me(struct call *c, struct json_writer *w, int64_t account_no,

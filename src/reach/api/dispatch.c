@@ -268,10 +268,16 @@ static enum err run_write(struct store_tx *tx, struct command *command)
 
     c->tx = tx;
     c->writing = true;
+    /* It may be the second run: what the first one answered never happened. */
+    buf_done(&c->body);
+    c->refused = false;
+    c->set_cookie[0] = c->etag[0] = '\0';
+    c->location = NULL;
     TRY(permit_again(c));
     TRY(call_answered(c, &answered));
     if (answered)
         return OK;
+    c->show = NULL;
     TRY(c->write(c));
     TRY(buf_check(&c->body));
     return keep_answer(c);
@@ -286,27 +292,35 @@ static enum err finish_in_pool(struct call *c)
     return OK;
 }
 
+/* On the loop, after the writer: the error is the command's own, so it is still there. */
+static void answer_write(void *context)
+{
+    struct call *c = context;
+
+    if (c->command.error.code != OK)
+        reply_error(c, &c->command.error);
+    else if (c->refused)
+        reply_error(c, &c->failure);
+    else if (c->show && c->show(c) != OK)
+        reply_error(c, err_last());
+    else
+        reply_answer(c);
+    call_free(c);
+}
+
 static void write_done(struct command *command, const struct err_info *error)
 {
     struct call *c = (struct call *)command;
 
     c->tx = NULL;
     c->writing = false;
-    if (error)
-        reply_error(c, error);
-    else if (c->refused)
-        reply_error(c, &c->failure);
-    else if (c->after) {
+    if (!error && !c->refused && c->after) {
         c->written = true;
         if (finish_in_pool(c) == OK)
             return;
-        reply_error(c, err_last());
-    } else {
-        reply_answer(c);
+        err_save(&c->command.error);
     }
-    struct http_exchange *x = c->x;
-    call_free(c);
-    http_finish(x);
+    http_finish_with(c->x, answer_write, c);
 }
 
 /* The exchange is deferred from here on, whoever runs it. */

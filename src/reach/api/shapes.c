@@ -141,172 +141,173 @@ static void write_line(struct json_writer *w, const struct packed *plan, uint32_
     json_w_end(w);
 }
 
-enum err shape_hold(struct call *c, struct json_writer *w, const struct hold *h)
+/* --- holds, orders, tickets ---------------------------------------------------------------------------------------------- */
+
+enum err scene_of(struct call *c, int64_t event_no, struct scene *ret_scene)
 {
-    AUTO(arena_done) struct arena scratch = {0};
-    struct event_row event;
+    struct event_facts *facts;
     struct seat_map *map;
 
-    arena_init(&scratch, SCRATCH_MAX);
-    TRY(call_map(c, h->row.event_no, &map));
-    TRY(store_event_by_no(c->tx, &scratch, h->row.event_no, &event));
+    TRY(call_map(c, event_no, &map));
+    if (c->writing) {
+        TRY(seat_map_working_facts(map, c->tx, &facts));
+        event_facts_keep(facts);
+    } else {
+        TRY(seat_map_facts(map, c->tx, &facts));
+    }
+    *ret_scene = (struct scene){seat_map_plan(map), facts};
+    return OK;
+}
+
+void scene_done(struct scene *s)
+{
+    event_facts_release(&s->facts);
+}
+
+void shape_hold(struct json_writer *w, const struct scene *s, const struct hold *h)
+{
     json_w_object(w);
     W_ID(w, "id", hold, h->row.id);
-    W_ID(w, "event", event, event.id);
+    W_ID(w, "event", event, s->facts->row.id);
     json_w_kv_cstr(w, "status", hold_status_name(h->row.status));
     json_w_kv_array(w, "places");
     for (size_t i = 0; i < h->row.place_count; i++)
-        write_line(w, seat_map_plan(map), h->row.places[i], h->prices[i].category,
-                   h->prices[i].price_minor, h->prices[i].fee_minor);
+        write_line(w, s->plan, h->row.places[i], h->prices[i].category, h->prices[i].price_minor,
+                   h->prices[i].fee_minor);
     json_w_end(w);
     json_money(w, "total", h->total);
     json_w_kv_time(w, "created_at", h->row.created_ms);
     json_w_kv_time(w, "expires_at", h->row.expires_ms);
     json_w_kv_time(w, "latest_at", h->row.latest_ms);
     json_w_end(w);
-    return OK;
 }
 
-/* While it awaits its money an order has neither tickets nor refunds (O3, O4): a sale need not ask. */
-static enum err write_order_tickets(struct call *c, struct json_writer *w,
-                                    const struct order_row *o)
-{
+/* What an order's answer shows beside its row and lines. */
+struct order_extras {
+    struct payment_row payment; /* its url is shown while the order can be paid there */
     struct ticket_row tickets[ORDER_LINES_MAX];
-    size_t count = 0;
+    struct refund_row refunds[8];
+    size_t ticket_count, refund_count;
+};
 
-    if (o->status != ORDER_AWAITING)
-        TRY(store_tickets_of_order(c->tx, o->id, tickets, ORDER_LINES_MAX, &count));
+/* While it awaits its money an order has neither tickets nor refunds (O3, O4), and before version 2 no address: not asked then. */
+static enum err load_extras(struct call *c, const struct order_row *o, struct order_extras *x)
+{
+    x->ticket_count = x->refund_count = 0;
+    x->payment.url[0] = '\0';
+    if (o->status == ORDER_AWAITING && o->cancel_ms == 0 && o->version > 1)
+        TRY(store_payment_newest(c->tx, o->id, &x->payment));
+    if (o->status == ORDER_AWAITING)
+        return OK;
+    TRY(store_tickets_of_order(c->tx, o->id, x->tickets, ORDER_LINES_MAX, &x->ticket_count));
+    return store_refunds_of_order(c->tx, o->id, x->refunds, COUNT_OF(x->refunds), &x->refund_count);
+}
+
+static void write_extras(struct json_writer *w, const struct order_extras *x)
+{
+    bool payable = x && x->payment.url[0] && x->payment.state == PAYMENT_OPEN;
+
+    json_w_key(w, "checkout_url");
+    json_w_cstr(w, payable ? x->payment.url : NULL);
     json_w_kv_array(w, "tickets");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; x && i < x->ticket_count; i++) {
         char id[ID_TEXT_MAX];
-        ticket_id_format(tickets[i].id, id);
+        ticket_id_format(x->tickets[i].id, id);
         json_w_cstr(w, id);
     }
     json_w_end(w);
-    return OK;
-}
-
-static enum err write_order_refunds(struct call *c, struct json_writer *w,
-                                    const struct order_row *o)
-{
-    struct refund_row refunds[8];
-    size_t count = 0;
-
-    if (o->status != ORDER_AWAITING)
-        TRY(store_refunds_of_order(c->tx, o->id, refunds, COUNT_OF(refunds), &count));
     json_w_kv_array(w, "refunds");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; x && i < x->refund_count; i++) {
         json_w_object(w);
-        W_ID(w, "id", refund, refunds[i].id);
-        json_money(w, "amount", refunds[i].amount);
-        json_w_kv_cstr(w, "state", refund_state_name(refunds[i].state));
-        json_w_kv_cstr(w, "reason", refunds[i].reason);
+        W_ID(w, "id", refund, x->refunds[i].id);
+        json_money(w, "amount", x->refunds[i].amount);
+        json_w_kv_cstr(w, "state", refund_state_name(x->refunds[i].state));
+        json_w_kv_cstr(w, "reason", x->refunds[i].reason);
         json_w_end(w);
     }
     json_w_end(w);
-    return OK;
 }
 
-/* The address of the provider's page, while the order can be paid there. */
-static enum err write_checkout(struct call *c, struct json_writer *w, const struct order_row *o)
+/* x is NULL where there is nothing beside. */
+static void write_order(struct json_writer *w, const struct scene *s, const struct order_row *o,
+                        const struct order_line *lines, size_t count, const struct order_extras *x)
 {
-    struct payment_row payment;
-    const char *url = NULL;
-
-    if (o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
-        o->version > 1) { /* 1: nothing happened yet */
-        TRY(store_payment_newest(c->tx, o->id, &payment));
-        if (payment.state == PAYMENT_OPEN)
-            url = payment.url;
-    }
-    json_w_key(w, "checkout_url");
-    json_w_cstr(w, url);
-    return OK;
-}
-
-enum err shape_order(struct call *c, struct json_writer *w, const struct order_row *o)
-{
-    AUTO(arena_done) struct arena scratch = {0};
-    struct order_line lines[ORDER_LINES_MAX];
-    struct event_row event;
-    struct seat_map *map;
-    size_t count;
-
-    arena_init(&scratch, SCRATCH_MAX);
-    TRY(call_map(c, o->event_no, &map));
-    TRY(store_event_by_no(c->tx, &scratch, o->event_no, &event));
-    TRY(store_order_lines(c->tx, o->id, lines, &count));
     json_w_object(w);
     W_ID(w, "id", order, o->id);
-    W_ID(w, "event", event, event.id);
-    json_w_kv_cstr(w, "event_name", event.name);
+    W_ID(w, "event", event, s->facts->row.id);
+    json_w_kv_cstr(w, "event_name", s->facts->row.name);
     json_w_kv_cstr(w, "status", order_status_name(o->status));
     json_w_kv_bool(w, "cancelling", o->status == ORDER_AWAITING && o->cancel_ms != 0);
     json_w_kv_i64(w, "version", o->version);
     json_w_kv_array(w, "places");
     for (size_t i = 0; i < count; i++)
-        write_line(w, seat_map_plan(map), lines[i].place_no, lines[i].category_no,
-                   lines[i].price_minor, lines[i].fee_minor);
+        write_line(w, s->plan, lines[i].place_no, lines[i].category_no, lines[i].price_minor,
+                   lines[i].fee_minor);
     json_w_end(w);
     json_money(w, "total", o->amount);
     json_w_kv_time(w, "created_at", o->created_ms);
     json_w_kv_time(w, "pay_until", o->pay_until_ms);
-    TRY(write_checkout(c, w, o));
-    TRY(write_order_tickets(c, w, o));
-    TRY(write_order_refunds(c, w, o));
+    write_extras(w, x);
     json_w_end(w);
+}
+
+void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p)
+{
+    write_order(w, s, &p->order, p->lines, p->line_count, NULL);
+}
+
+enum err shape_order(struct call *c, struct json_writer *w, const struct order_row *o)
+{
+    AUTO(scene_done) struct scene scene = {0};
+    struct order_line lines[ORDER_LINES_MAX];
+    struct order_extras extras;
+    size_t count;
+
+    TRY(scene_of(c, o->event_no, &scene));
+    TRY(store_order_lines(c->tx, o->id, lines, &count));
+    TRY(load_extras(c, o, &extras));
+    write_order(w, &scene, o, lines, count, &extras);
     return OK;
 }
 
-static enum err category_name(struct call *c, struct arena *scratch, int64_t event_no,
-                              int64_t category_no, const char **ret_name)
+static const char *category_name(const struct event_facts *facts, int64_t category_no)
 {
-    struct category_row *rows;
-    size_t count;
+    bool known = category_no >= 0 && category_no < (int64_t)COUNT_OF(facts->categories);
+    const struct category_row *row = known ? facts->categories[category_no] : NULL;
 
-    TRY(store_category_list(c->tx, scratch, event_no, &rows, &count));
-    *ret_name = "";
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].no == category_no)
-            *ret_name = rows[i].name;
-    return OK;
+    return row ? row->name : "";
 }
 
 enum err shape_ticket(struct call *c, struct json_writer *w, const struct ticket_row *t)
 {
-    AUTO(arena_done) struct arena scratch = {0};
+    AUTO(scene_done) struct scene scene = {0};
     char label[PLACE_LABEL_MAX];
-    struct event_row event;
-    struct seat_map *map;
-    const char *category;
     int64_t used;
 
-    arena_init(&scratch, SCRATCH_MAX);
-    TRY(call_map(c, t->event_no, &map));
-    TRY(store_event_by_no(c->tx, &scratch, t->event_no, &event));
-    TRY(category_name(c, &scratch, t->event_no, t->category_no, &category));
+    TRY(scene_of(c, t->event_no, &scene));
+    const struct event_row *event = &scene.facts->row;
     TRY(store_scan_uses(c->tx, t->id, &used));
-    place_label(seat_map_plan(map), t->place_no, label);
+    place_label(scene.plan, t->place_no, label);
     json_w_object(w);
     W_ID(w, "id", ticket, t->id);
     W_ID(w, "order", order, t->order);
-    W_ID(w, "event", event, event.id);
-    json_w_kv_cstr(w, "event_name", event.name);
-    json_w_kv_time(w, "starts_at", event.starts_ms);
-    json_w_kv_time(w, "doors_at", event.doors_ms);
-    json_w_kv_cstr(w, "time_zone", event.time_zone);
-    json_w_kv_cstr(w, "venue", event.venue_name);
+    W_ID(w, "event", event, event->id);
+    json_w_kv_cstr(w, "event_name", event->name);
+    json_w_kv_time(w, "starts_at", event->starts_ms);
+    json_w_kv_time(w, "doors_at", event->doors_ms);
+    json_w_kv_cstr(w, "time_zone", event->time_zone);
+    json_w_kv_cstr(w, "venue", event->venue_name);
     json_w_kv_cstr(w, "status", ticket_status_name(t->status));
     json_w_kv_object(w, "place");
-    write_place_names(w, seat_map_plan(map), t->place_no);
+    write_place_names(w, scene.plan, t->place_no);
     json_w_kv_cstr(w, "label", label);
     json_w_end(w);
-    json_w_kv_cstr(w, "category_name", category);
+    json_w_kv_cstr(w, "category_name", category_name(scene.facts, t->category_no));
     json_money(w, "price", (struct money){t->price_minor + t->fee_minor, t->currency});
     json_w_kv_cstr(w, "form", credential_form_word(CREDENTIAL_PAPER));
     json_w_kv_i64(w, "generation", t->generation);
     json_w_kv_i64(w, "entries_used", used);
-    json_w_kv_i64(w, "entries_max", event.entries_max);
+    json_w_kv_i64(w, "entries_max", event->entries_max);
     json_w_end(w);
     return OK;
 }

@@ -63,6 +63,7 @@ struct http_exchange *http_exchange_take(struct http_loop *loop, struct http_con
     x->conn = c;
     x->user = NULL;
     x->next = NULL;
+    x->complete = NULL;
     x->deferred = x->answers_head = false;
     http_response_init(x);
     loop->exchange_count++;
@@ -678,6 +679,13 @@ void http_conn_close(struct http_conn *c)
 void http_defer(struct http_exchange *x)
 {
     x->deferred = true;
+}
+
+void http_finish_with(struct http_exchange *x, void (*complete)(void *context), void *context)
+{
+    x->complete = complete;
+    x->complete_context = context;
+    http_finish(x);
 }
 
 void http_finish(struct http_exchange *x)

@@ -42,8 +42,8 @@ struct http_response {
     struct span fixed; /* a body that is not ours: it outlives the server, or is held by `owner` */
     void (*release)(void *owner); /* NULL: nothing is held */
     void *owner;
-    const char *type;  /* static; NULL for none */
-    int file;          /* or -1 */
+    const char *type; /* static; NULL for none */
+    int file;         /* or -1 */
     uint64_t file_at, file_len;
     char channel[HTTP_CHANNEL_NAME_MAX];
 };
@@ -64,12 +64,19 @@ struct http_exchange {
     size_t out_at, rest_at;
     struct span rest;
     struct http_exchange *next;
+    void (*complete)(void *context); /* of http_finish_with */
+    void *complete_context;
 };
 
 /* The answer will come later, by http_finish from any thread. */
 void http_defer(struct http_exchange *x);
 /* After a reply to a deferred exchange; x is gone when this returns. Safe when the connection is. */
 void http_finish(struct http_exchange *x);
+/*
+ * The same for a thread that should not spend its time on the answer: complete(context) is called once on the loop that owns the
+ * exchange, replies there, and is done with the exchange when it returns. Also called when the client is gone.
+ */
+void http_finish_with(struct http_exchange *x, void (*complete)(void *context), void *context);
 
 /*
  * Add a response header; before or after the reply, until the handler returns or finishes. Not for those the server writes

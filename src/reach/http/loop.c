@@ -238,6 +238,8 @@ static void take_deliveries(struct http_loop *loop)
         const struct http_config *config = &loop->server->config;
         next = x->next;
         x->deferred = false;
+        if (x->complete)
+            x->complete(x->complete_context);
         if (x->conn) {
             struct http_conn *c = x->conn;
             http_conn_answer(c);

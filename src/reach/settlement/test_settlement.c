@@ -266,10 +266,13 @@ static enum err place(struct store_tx *tx, void *context)
                                 .places = {p->first, p->first + 1},
                                 .place_count = 2};
     struct order_request order = {.id = p->id, .hold = hold.id, .account_no = w.account_no};
+    struct order_placed placed;
     struct hold held;
 
     TRY(hold_place(tx, w.maps, &hold, &held));
-    return order_place(tx, fix.catalog.ledger, &order, &p->order);
+    TRY(order_place(tx, fix.catalog.ledger, w.maps, &order, &placed));
+    p->order = placed.order;
+    return OK;
 }
 
 static struct purchase buy(uint32_t first)

@@ -315,7 +315,7 @@ enum err event_get_public(struct store_tx *tx, struct arena *a, struct event_id 
 
 static void event_note(struct store_tx *tx, const struct event_row *e)
 {
-    store_note(tx, (struct store_note){.kind = NOTE_EVENT, .a = e->no});
+    store_note(tx, (struct store_note){.kind = NOTE_EVENT, .a = e->no, .c = e->version});
 }
 
 static void take(const int64_t *from, int64_t *to)

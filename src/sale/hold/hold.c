@@ -81,6 +81,27 @@ static enum err hold_fill(struct store_tx *tx, const struct hold_row *row, struc
     return OK;
 }
 
+/* The same from what is in memory: in a command that knows the event. */
+static enum err hold_fill_known(struct store_tx *tx, const struct packed *plan,
+                                const struct event_facts *facts, const struct hold_row *row,
+                                struct hold *ret_hold)
+{
+    struct hold h = {.row = *row, .total = {0, facts->row.currency}};
+
+    if (h.row.status == HOLD_LIVE && h.row.expires_ms <= store_now_ms(tx))
+        h.row.status = HOLD_EXPIRED;
+    for (size_t i = 0; i < row->place_count; i++) {
+        ENSURE(row->places[i] < plan->places, ERR_CORRUPT, "bad_row",
+               "A hold has a place that its event has not.");
+        const struct category_row *c = facts->categories[plan->category[row->places[i]]];
+        ENSURE(c, ERR_CORRUPT, "bad_row", "A place on sale has no price.");
+        h.prices[i] = (struct place_price){c->no, c->price_minor, c->fee_minor};
+        h.total.amount_minor += c->price_minor + c->fee_minor;
+    }
+    *ret_hold = h;
+    return OK;
+}
+
 static enum err hold_row_of(struct store_tx *tx, struct hold_id id, int64_t account_no,
                             struct hold_row *ret_row)
 {
@@ -102,19 +123,38 @@ enum err hold_get(struct store_tx *tx, struct hold_id id, int64_t account_no, st
 
 /* --- placing --------------------------------------------------------------------------------------------------------- */
 
+/* The event's map and facts as the running batch has them. ERR_NOT_FOUND "no_event", also for one that was never on sale. */
+static enum err find_event(struct store_tx *tx, struct seat_maps *maps, struct event_id id,
+                           struct seat_map **ret_map, struct event_facts **ret_facts)
+{
+    struct seat_map *map = seat_maps_find_event(maps, id);
+    int64_t event_no;
+
+    if (map) {
+        event_no = seat_map_event_no(map);
+    } else {
+        struct hold_event_row row;
+        TRY(store_hold_event(tx, id, &row));
+        ENSURE(row.visible, ERR_NOT_FOUND, "no_event", "There is no such event.");
+        event_no = row.no;
+    }
+    TRY(seat_maps_for_writer(maps, tx, event_no, ret_map));
+    return seat_map_working_facts(*ret_map, tx, ret_facts);
+}
+
 static enum err check_event(struct store_tx *tx, const struct hold_request *req,
-                            struct hold_event_row *ret_event)
+                            const struct event_row *event)
 {
     int64_t now_ms = store_now_ms(tx), live;
 
-    TRY(store_hold_event(tx, req->event, ret_event));
-    ENSURE(ret_event->visible, ERR_NOT_FOUND, "no_event", "There is no such event.");
-    ENSURE(ret_event->on_sale && now_ms >= ret_event->sale_from_ms &&
-               now_ms < ret_event->sale_until_ms,
+    ENSURE(event->status == EVENT_ON_SALE || event->status == EVENT_CLOSED, ERR_NOT_FOUND,
+           "no_event", "There is no such event.");
+    ENSURE(event->status == EVENT_ON_SALE && now_ms >= event->sale_from_ms &&
+               now_ms < event->sale_until_ms,
            ERR_CONFLICT, "not_on_sale", "The event is not on sale now.");
-    ENSURE((int64_t)wanted(req) <= ret_event->per_order_max, ERR_INVALID, "too_many_places",
-           "An order for this event has at most %d places.", (int)ret_event->per_order_max);
-    TRY(store_hold_count_live(tx, req->account_no, ret_event->no, now_ms, &live));
+    ENSURE((int64_t)wanted(req) <= event->per_order_max, ERR_INVALID, "too_many_places",
+           "An order for this event has at most %d places.", (int)event->per_order_max);
+    TRY(store_hold_count_live(tx, req->account_no, event->no, now_ms, &live));
     ENSURE(live < HOLD_LIVE_MAX, ERR_LIMIT, "too_many_holds",
            "An account has at most %d holds for an event.", HOLD_LIVE_MAX);
     return OK;
@@ -137,27 +177,53 @@ static enum err take_places(struct store_tx *tx, const struct hold_row *row, siz
     return OK;
 }
 
-static enum err take_named(struct store_tx *tx, const struct packed *plan,
-                           const struct hold_request *req, struct hold_row *row)
+static enum err taken_already(const struct packed *plan, uint32_t place, size_t index)
 {
     char pointer[ERR_POINTER_MAX];
     struct place_names names;
-    size_t taken;
+
+    (void)snprintf(pointer, sizeof pointer, "#/places/%zu", index);
+    place_names(plan, place, &names);
+    FAIL_AT(pointer, ERR_CONFLICT, "seat_taken", "%s row %s seat %s is held or sold.", names.zone,
+            names.row, names.seat);
+}
+
+/* Refuse before anything is changed: the map says which place is not free, the row has the last word. */
+static enum err check_named(struct store_tx *tx, struct seat_map *map,
+                            const struct hold_request *req)
+{
+    const struct packed *plan = seat_map_plan(map);
+    int64_t now_ms = store_now_ms(tx), until_ms;
+    char pointer[ERR_POINTER_MAX];
+    enum place_state state;
 
     for (size_t i = 0; i < req->place_count; i++) {
         (void)snprintf(pointer, sizeof pointer, "#/places/%zu", i);
         ENSURE_AT(req->places[i] < plan->seats, pointer, ERR_INVALID, "no_place",
                   "The event has no such seat.");
     }
+    for (size_t i = 0; i < req->place_count; i++) {
+        if (seat_map_working_free(map, now_ms, req->places[i]))
+            continue;
+        TRY(store_place_state(tx, seat_map_event_no(map), req->places[i], &state, &until_ms));
+        if (state != PLACE_FREE && !(state == PLACE_HELD && until_ms <= now_ms))
+            return taken_already(plan, req->places[i], i);
+    }
+    return OK;
+}
+
+static enum err take_named(struct store_tx *tx, struct seat_map *map,
+                           const struct hold_request *req, struct hold_row *row)
+{
+    size_t taken;
+
+    TRY(check_named(tx, map, req));
     memcpy(row->places, req->places, req->place_count * sizeof *row->places);
     row->place_count = req->place_count;
     TRY(take_places(tx, row, &taken));
     if (taken == row->place_count)
         return OK;
-    (void)snprintf(pointer, sizeof pointer, "#/places/%zu", taken);
-    place_names(plan, row->places[taken], &names);
-    FAIL_AT(pointer, ERR_CONFLICT, "seat_taken", "%s row %s seat %s is held or sold.", names.zone,
-            names.row, names.seat);
+    return taken_already(seat_map_plan(map), row->places[taken], taken);
 }
 
 static enum err pick(struct store_tx *tx, struct seat_map *map, const struct hold_request *req,
@@ -189,16 +255,13 @@ static enum err take_picked(struct store_tx *tx, struct seat_map *map,
     FAIL(ERR_CONFLICT, "none_left", "There are not so many places left.");
 }
 
-static enum err take(struct store_tx *tx, struct seat_maps *maps, const struct hold_request *req,
+static enum err take(struct store_tx *tx, struct seat_map *map, const struct hold_request *req,
                      struct hold_row *row)
 {
-    const struct packed *plan;
-    struct seat_map *map;
+    const struct packed *plan = seat_map_plan(map);
 
-    TRY(seat_maps_for_writer(maps, tx, row->event_no, &map));
-    plan = seat_map_plan(map);
     if (req->want == HOLD_NAMED)
-        return take_named(tx, plan, req, row);
+        return take_named(tx, map, req, row);
     ENSURE_AT(req->want != HOLD_BEST || req->category < plan->category_count, "#/best/category",
               ERR_INVALID, "no_category", "The event has no such category.");
     ENSURE_AT(req->want != HOLD_AREA || req->area < plan->area_count, "#/area/area", ERR_INVALID,
@@ -206,32 +269,41 @@ static enum err take(struct store_tx *tx, struct seat_maps *maps, const struct h
     return take_picked(tx, map, req, row);
 }
 
+/* This id was used: the same request is answered with what became of it. */
+static enum err placed_before(struct store_tx *tx, const struct hold_request *req,
+                              const uint8_t fingerprint[SHA256_BYTES], const struct hold_row *old,
+                              struct hold *ret_hold)
+{
+    ENSURE_AT(old->account_no == req->account_no &&
+                  memcmp(old->fingerprint, fingerprint, SHA256_BYTES) == 0,
+              "#/id", ERR_CONFLICT, "id_reused", "This id was used for something else.");
+    return hold_fill(tx, old, ret_hold);
+}
+
 enum err hold_place(struct store_tx *tx, struct seat_maps *maps, const struct hold_request *req,
                     struct hold *ret_hold)
 {
     struct hold_row row = {.id = req->id, .account_no = req->account_no, .status = HOLD_LIVE}, old;
-    struct hold_event_row event;
+    struct event_facts *facts;
+    struct seat_map *map;
     bool found;
 
     TRY(check_request(req));
     fingerprint(req, row.fingerprint);
     TRY(store_hold_by_id(tx, req->id, &old, &found));
-    if (found) {
-        ENSURE_AT(old.account_no == req->account_no &&
-                      memcmp(old.fingerprint, row.fingerprint, sizeof row.fingerprint) == 0,
-                  "#/id", ERR_CONFLICT, "id_reused", "This id was used for something else.");
-        return hold_fill(tx, &old, ret_hold);
-    }
-    TRY(check_event(tx, req, &event));
-    row.event_no = event.no;
-    row.organiser_no = event.organiser_no;
+    if (found)
+        return placed_before(tx, req, row.fingerprint, &old, ret_hold);
+    TRY(find_event(tx, maps, req->event, &map, &facts));
+    TRY(check_event(tx, req, &facts->row));
+    row.event_no = facts->row.no;
+    row.organiser_no = facts->row.organiser_no;
     row.created_ms = store_now_ms(tx);
     row.expires_ms = row.created_ms + HOLD_MS;
     row.latest_ms = row.created_ms + HOLD_LATEST_MS;
-    TRY(take(tx, maps, req, &row));
+    TRY(take(tx, map, req, &row));
     qsort(row.places, row.place_count, sizeof *row.places, place_cmp);
     TRY(store_hold_insert(tx, &row));
-    return hold_fill(tx, &row, ret_hold);
+    return hold_fill_known(tx, seat_map_plan(map), facts, &row, ret_hold);
 }
 
 /* --- refreshing and ending --------------------------------------------------------------------------------------------- */
@@ -333,21 +405,31 @@ enum err hold_sweep(struct store_tx *tx, size_t *ret_count)
 
 /* --- for orders and tickets -------------------------------------------------------------------------------------------- */
 
-enum err hold_take_for_order(struct store_tx *tx, struct hold_id id, int64_t account_no,
-                             struct order_id order, struct hold *ret_hold)
+enum err hold_for_order(struct store_tx *tx, struct seat_maps *maps, struct hold_id id,
+                        int64_t account_no, struct hold *ret_hold, struct event_facts **ret_facts)
 {
     struct hold_row row;
-    bool done;
+    struct seat_map *map;
 
     TRY(live_row(tx, id, account_no, &row));
-    for (size_t i = 0; i < row.place_count; i++) {
-        TRY(store_place_order(tx, row.event_no, row.places[i], id, order, &done));
+    TRY(seat_maps_for_writer(maps, tx, row.event_no, &map));
+    TRY(seat_map_working_facts(map, tx, ret_facts));
+    return hold_fill_known(tx, seat_map_plan(map), *ret_facts, &row, ret_hold);
+}
+
+enum err hold_take(struct store_tx *tx, struct hold *hold, struct order_id order)
+{
+    struct hold_row *row = &hold->row;
+    bool done;
+
+    for (size_t i = 0; i < row->place_count; i++) {
+        TRY(store_place_order(tx, row->event_no, row->places[i], row->id, order, &done));
         TRY(must(done));
     }
-    TRY(store_hold_end(tx, id, HOLD_ORDERED, &done));
+    TRY(store_hold_end(tx, row->id, HOLD_ORDERED, &done));
     TRY(must(done));
-    row.status = HOLD_ORDERED;
-    return hold_fill(tx, &row, ret_hold);
+    row->status = HOLD_ORDERED;
+    return OK;
 }
 
 enum err hold_free_order_places(struct store_tx *tx, int64_t event_no, const uint32_t *places,

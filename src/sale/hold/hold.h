@@ -19,6 +19,7 @@
  * Holds write no ledger entry: they move no money and end by themselves. Orders and tickets do, in the same transaction.
  * Every change of a place notes NOTE_PLACE, every function here runs inside a write transaction (but hold_get).
  */
+#include "sale/catalog/event_facts.h"
 #include "sale/catalog/packed.h"
 #include "store/store/store_hold.h"
 
@@ -77,11 +78,14 @@ RESULT hold_sweep(struct store_tx *tx, size_t *ret_count);
 /* --- For sale/order: the places of an order ---------------------------------------------------------------------------- */
 
 /*
- * Turn a live hold into places of this order. ERR_NOT_FOUND "no_hold"; ERR_EXPIRED "hold_expired"; ERR_CONFLICT "hold_ended"
- * (released), "hold_ordered". *ret_hold has places and prices of the order's lines.
+ * A live hold that is to become an order: its places and prices, and what is known of its event (borrowed until the command
+ * ends). Changes nothing. ERR_NOT_FOUND "no_hold"; ERR_EXPIRED "hold_expired"; ERR_CONFLICT "hold_ended" (released),
+ * "hold_ordered".
  */
-RESULT hold_take_for_order(struct store_tx *tx, struct hold_id id, int64_t account_no,
-                           struct order_id order, struct hold *ret_hold);
+RESULT hold_for_order(struct store_tx *tx, struct seat_maps *maps, struct hold_id id,
+                      int64_t account_no, struct hold *ret_hold, struct event_facts **ret_facts);
+/* Its places are the order's from here on. Of hold_for_order in the same command. */
+RESULT hold_take(struct store_tx *tx, struct hold *hold, struct order_id order);
 /* The order ended unpaid: its places are free. ERR_CONFLICT "place_not_ordered" when one is not this order's. */
 RESULT hold_free_order_places(struct store_tx *tx, int64_t event_no, const uint32_t *places,
                               size_t count, struct order_id order);

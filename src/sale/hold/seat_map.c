@@ -10,7 +10,7 @@
 #include "sale/hold/seat_view.h"
 #include "store/store/store_hold.h"
 
-enum { PENDING_MAX = 1 << 20 };
+enum { PENDING_MAX = 1 << 20, EVENT_SLOTS = 4096 };
 
 enum loading { NOT_LOADED, LOADING, LOADED };
 
@@ -29,6 +29,8 @@ struct published {
     uint32_t free_by_category[PLAN_CATEGORIES_MAX + 1];
     uint32_t *free_in_area;
     struct seat_snapshot *snapshot; /* the newest made; may be of an older version */
+    struct event_facts *facts;      /* NULL until asked for, and after the event was changed */
+    int64_t facts_version;          /* nothing older is kept */
 };
 
 /* What the running batch has left behind. Only the writer thread touches it. */
@@ -37,10 +39,13 @@ struct working {
     bool doubtful; /* was read in the middle of a command that may yet be undone */
     struct seat_view view;
     struct seat_pick pick;
+    struct event_facts *facts; /* NULL: to be read */
 };
 
 struct seat_map {
     int64_t event_no;
+    struct event_id event;
+    struct seat_map *next_same; /* in a slot of seat_maps.by_event */
     struct packed *plan;
     pthread_mutex_t lock;
     pthread_cond_t settled;
@@ -52,6 +57,7 @@ struct seat_maps {
     struct store *store;
     pthread_mutex_t lock;
     struct seat_map *maps[SEAT_MAPS_MAX]; /* by event_no, ascending */
+    struct seat_map *by_event[EVENT_SLOTS];
     size_t count;
 };
 
@@ -70,6 +76,8 @@ static void seat_map_free(struct seat_map **map)
     if (!m)
         return;
     seat_snapshot_release(&m->published.snapshot);
+    event_facts_release(&m->published.facts);
+    event_facts_release(&m->working.facts);
     seat_view_done(&m->published.view);
     free(m->published.pending);
     free(m->published.changes);
@@ -128,6 +136,22 @@ struct seat_map *seat_maps_find(struct seat_maps *m, int64_t event_no)
     return map;
 }
 
+/* Event ids end in random bytes. */
+static struct seat_map **event_slot(struct seat_maps *m, struct event_id event)
+{
+    return &m->by_event[get_u16be(event.b + ID_BYTES - 2) % EVENT_SLOTS];
+}
+
+struct seat_map *seat_maps_find_event(struct seat_maps *m, struct event_id event)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    struct seat_map *map = *event_slot(m, event);
+    while (map && !event_id_eq(map->event, event))
+        map = map->next_same;
+    (void)pthread_mutex_unlock(&m->lock);
+    return map;
+}
+
 /* Takes *map, or frees it when another thread was first; *ret_map is the one that is kept. */
 static enum err maps_add(struct seat_maps *m, struct seat_map **map, struct seat_map **ret_map)
 {
@@ -139,6 +163,9 @@ static enum err maps_add(struct seat_maps *m, struct seat_map **map, struct seat
         memmove(&m->maps[at + 1], &m->maps[at], (m->count - at) * sizeof *m->maps);
         m->maps[at] = *map;
         m->count++;
+        struct seat_map **slot = event_slot(m, (*map)->event);
+        (*map)->next_same = *slot;
+        *slot = *map;
         *map = NULL;
     }
     if (there || room)
@@ -146,6 +173,15 @@ static enum err maps_add(struct seat_maps *m, struct seat_map **map, struct seat
     (void)pthread_mutex_unlock(&m->lock);
     ENSURE(there || room, ERR_LIMIT, "too_many_maps", "More than %d events are loaded.",
            SEAT_MAPS_MAX);
+    return OK;
+}
+
+static enum err event_id_of(struct store_tx *tx, int64_t event_no, struct event_id *ret_event)
+{
+    AUTO(event_facts_release) struct event_facts *facts = NULL;
+
+    TRY(event_facts_load(tx, event_no, &facts));
+    *ret_event = facts->row.id;
     return OK;
 }
 
@@ -163,6 +199,7 @@ static enum err maps_obtain(struct seat_maps *m, struct store_tx *tx, int64_t ev
     (void)pthread_mutex_init(&map->lock, NULL);
     (void)pthread_cond_init(&map->settled, NULL);
     map->event_no = event_no;
+    TRY(event_id_of(tx, event_no, &map->event));
     TRY(plan_of_event(tx, event_no, &map->plan));
     struct published *p = &map->published;
     p->changes = calloc(SEAT_CHANGES_KEPT, sizeof *p->changes);
@@ -264,10 +301,28 @@ static size_t commit_notes(struct seat_map *map, const struct store_note *notes,
     return i;
 }
 
+/* Readers may still hold what was read before; nobody is given it from here on. */
+static void commit_event(struct seat_map *map, int64_t version)
+{
+    struct published *p = &map->published;
+
+    (void)pthread_mutex_lock(&map->lock);
+    if (version > p->facts_version)
+        p->facts_version = version;
+    if (p->facts && p->facts->row.version < p->facts_version)
+        event_facts_release(&p->facts);
+    (void)pthread_mutex_unlock(&map->lock);
+}
+
 void seat_maps_committed(void *maps, const struct store_note *notes, size_t count)
 {
     struct seat_maps *m = maps;
 
+    for (size_t i = 0; i < count; i++) {
+        struct seat_map *map = notes[i].kind == NOTE_EVENT ? seat_maps_find(m, notes[i].a) : NULL;
+        if (map)
+            commit_event(map, notes[i].c);
+    }
     for (size_t i = 0; i < count;) {
         struct seat_map *map = notes[i].kind == NOTE_PLACE ? seat_maps_find(m, notes[i].a) : NULL;
         i += map ? commit_notes(map, notes + i, count - i) : 1;
@@ -383,6 +438,52 @@ bool seat_maps_tick(struct seat_maps *m, int64_t now_ms)
 const struct packed *seat_map_plan(const struct seat_map *map)
 {
     return map->plan;
+}
+
+int64_t seat_map_event_no(const struct seat_map *map)
+{
+    return map->event_no;
+}
+
+struct event_facts *seat_map_facts_kept(struct seat_map *map)
+{
+    (void)pthread_mutex_lock(&map->lock);
+    struct event_facts *kept = event_facts_keep(map->published.facts);
+    (void)pthread_mutex_unlock(&map->lock);
+    return kept;
+}
+
+enum err seat_map_facts(struct seat_map *map, struct store_tx *snapshot,
+                        struct event_facts **ret_facts)
+{
+    struct published *p = &map->published;
+    struct event_facts *kept = seat_map_facts_kept(map), *read;
+
+    if (kept) {
+        *ret_facts = kept;
+        return OK;
+    }
+    TRY(event_facts_load(snapshot, map->event_no, &read));
+    (void)pthread_mutex_lock(&map->lock);
+    /* The snapshot may be older than the newest commit: then it is for this reader alone. */
+    if (read->row.version >= p->facts_version) {
+        event_facts_release(&p->facts);
+        p->facts = event_facts_keep(read);
+    }
+    (void)pthread_mutex_unlock(&map->lock);
+    *ret_facts = read;
+    return OK;
+}
+
+bool seat_map_is_free(struct seat_map *map, uint32_t place, bool *ret_known)
+{
+    const struct published *p = &map->published;
+
+    (void)pthread_mutex_lock(&map->lock);
+    *ret_known = p->loading == LOADED && place < map->plan->places;
+    bool is_free = *ret_known && p->view.state[place] == PLACE_FREE;
+    (void)pthread_mutex_unlock(&map->lock);
+    return is_free;
 }
 
 uint64_t seat_map_version(struct seat_map *map)
@@ -541,10 +642,15 @@ void seat_maps_released(void *maps, const struct store_note *notes, size_t count
 
     for (size_t i = 0; i < count; i++) {
         const struct store_note *n = &notes[i];
-        if (n->kind != NOTE_PLACE)
+        if (n->kind != NOTE_PLACE && n->kind != NOTE_EVENT)
             continue;
         if (!map || map->event_no != n->a)
             map = seat_maps_find(maps, n->a);
+        if (n->kind == NOTE_EVENT) {
+            if (map)
+                event_facts_release(&map->working.facts);
+            continue;
+        }
         if (map && map->working.loaded && n->b < map->plan->places && n->c >= PLACE_FREE &&
             n->c <= PLACE_BLOCKED)
             working_set(map, n->b, (enum place_state)n->c, n->d);
@@ -556,8 +662,10 @@ void seat_maps_lost(void *maps)
     struct seat_maps *m = maps;
 
     (void)pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->count; i++)
+    for (size_t i = 0; i < m->count; i++) {
         m->maps[i]->working.loaded = false;
+        event_facts_release(&m->maps[i]->working.facts);
+    }
     (void)pthread_mutex_unlock(&m->lock);
 }
 
@@ -597,12 +705,29 @@ enum err seat_map_reload(struct seat_map *map, struct store_tx *tx)
     return OK;
 }
 
+enum err seat_map_working_facts(struct seat_map *map, struct store_tx *tx,
+                                struct event_facts **ret_facts)
+{
+    if (!map->working.facts)
+        TRY(event_facts_load(tx, map->event_no, &map->working.facts));
+    *ret_facts = map->working.facts;
+    return OK;
+}
+
 static void working_tick(struct seat_map *map, int64_t now_ms)
 {
     uint32_t place;
 
     while (seat_view_over(&map->working.view, now_ms, &place))
         working_set(map, place, PLACE_FREE, 0);
+}
+
+bool seat_map_working_free(struct seat_map *map, int64_t now_ms, uint32_t place)
+{
+    INVARIANT(map->working.loaded && place < map->plan->places,
+              "the writer's view is loaded before it is asked");
+    working_tick(map, now_ms);
+    return map->working.view.state[place] == PLACE_FREE;
 }
 
 enum err seat_map_pick(struct seat_map *map, int64_t now_ms, uint8_t category, uint32_t count,

@@ -15,6 +15,7 @@
  * Versions grow with every published change, and begin at the store's time in microseconds, so that a version from before a
  * restart is never mistaken for one of this run.
  */
+#include "sale/catalog/event_facts.h"
 #include "sale/catalog/packed.h"
 #include "store/store/notes.h"
 #include "store/store/store.h"
@@ -48,12 +49,24 @@ RESULT seat_maps_get(struct seat_maps *m, struct store_reader *reader, int64_t e
                      struct seat_map **ret_map);
 /* NULL when it is not loaded. */
 struct seat_map *seat_maps_find(struct seat_maps *m, int64_t event_no);
+struct seat_map *seat_maps_find_event(struct seat_maps *m, struct event_id event);
 /* Turn what is over at now_ms free, in all published maps. True when something changed. Call every 100 ms. */
 bool seat_maps_tick(struct seat_maps *m, int64_t now_ms);
 
 /* --- Published view: thread-safe ---------------------------------------------------------------------------------------- */
 
 const struct packed *seat_map_plan(const struct seat_map *map);
+int64_t seat_map_event_no(const struct seat_map *map);
+/*
+ * What is known of the map's event, as the snapshot sees it or newer; read when what is kept is older. Release it
+ * (event_facts_release). Any thread.
+ */
+RESULT seat_map_facts(struct seat_map *map, struct store_tx *snapshot,
+                      struct event_facts **ret_facts);
+/* The same without a snapshot, as of the newest commit; NULL when it would have to be read. */
+struct event_facts *seat_map_facts_kept(struct seat_map *map);
+/* Is the place shown as free? Any thread. Not loaded, or no such place: false and *ret_known false. */
+bool seat_map_is_free(struct seat_map *map, uint32_t place, bool *ret_known);
 uint64_t seat_map_version(struct seat_map *map);
 
 /* An immutable availability.bin. */
@@ -91,6 +104,14 @@ uint32_t seat_map_free_in_area(struct seat_map *map, uint32_t area);
 
 RESULT seat_maps_for_writer(struct seat_maps *m, struct store_tx *tx, int64_t event_no,
                             struct seat_map **ret_map);
+/*
+ * What the running batch knows of the event. Borrowed until the command ends; event_facts_keep for longer. Not in a command that
+ * has changed this event itself.
+ */
+RESULT seat_map_working_facts(struct seat_map *map, struct store_tx *tx,
+                              struct event_facts **ret_facts);
+/* Does the writer's view have the place free? place < places of the plan (asserted). */
+bool seat_map_working_free(struct seat_map *map, int64_t now_ms, uint32_t place);
 /* Throw away what the writer's view believes and read the rows again. */
 RESULT seat_map_reload(struct seat_map *map, struct store_tx *tx);
 /*

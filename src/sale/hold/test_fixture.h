@@ -22,6 +22,15 @@ static inline enum err run(enum err (*command)(struct store_tx *tx, void *contex
     return OK;
 }
 
+/* A change of the event, told to the maps as the writer tells it. */
+static inline enum err set_status(enum event_status status)
+{
+    TRY(fix_status(FIX_ORGANISER, EVENT_ID(1), status));
+    seat_maps_released(maps, fix.t.notes, fix.t.note_count);
+    seat_maps_committed(maps, fix.t.notes, fix.t.note_count);
+    return OK;
+}
+
 struct hold_call {
     struct hold_request req;
     struct hold_id id;
@@ -62,7 +71,9 @@ static inline enum err sweep_(struct store_tx *tx, void *context)
 static inline enum err take_(struct store_tx *tx, void *context)
 {
     struct hold_call *c = context;
-    return hold_take_for_order(tx, c->id, c->account_no, c->order, &c->hold);
+    struct event_facts *facts;
+    TRY(hold_for_order(tx, maps, c->id, c->account_no, &c->hold, &facts));
+    return hold_take(tx, &c->hold, c->order);
 }
 static inline enum err free_(struct store_tx *tx, void *context)
 {

@@ -102,9 +102,9 @@ static void only_within_the_sale(void **state)
 static void a_closed_event_sells_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(fix_status(FIX_ORGANISER, EVENT_ID(1), EVENT_CLOSED), OK);
+    assert_int_equal(set_status(EVENT_CLOSED), OK);
     REFUSED(place(pair(1, 1, 5), &h), ERR_CONFLICT, "not_on_sale");
-    assert_int_equal(fix_status(FIX_ORGANISER, EVENT_ID(1), EVENT_ON_SALE), OK);
+    assert_int_equal(set_status(EVENT_ON_SALE), OK);
     assert_int_equal(place(pair(1, 1, 5), &h), OK);
 }
 

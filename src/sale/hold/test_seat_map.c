@@ -273,6 +273,102 @@ static void what_is_published_is_what_the_rows_say(void **state)
     }
 }
 
+/* --- what is known of the event ---------------------------------------------------------------------------------------- */
+
+struct facts_call {
+    struct event_facts *facts;
+    enum event_status working;
+};
+
+static enum err facts_(struct store_tx *tx, void *context)
+{
+    struct facts_call *c = context;
+    return seat_map_facts(map, tx, &c->facts);
+}
+
+static enum err working_facts_(struct store_tx *tx, void *context)
+{
+    struct facts_call *c = context;
+    struct event_facts *facts;
+
+    TRY(seat_map_working_facts(map, tx, &facts));
+    c->working = facts->row.status;
+    return OK;
+}
+
+static enum event_status working_status(void)
+{
+    struct facts_call c = {0};
+    assert_int_equal(run(working_facts_, &c), OK);
+    return c.working;
+}
+
+static void the_facts_of_an_event_are_read_once_and_shared(void **state)
+{
+    struct facts_call a = {0}, b = {0};
+    struct event_facts *kept;
+    (void)state;
+    assert_null(seat_map_facts_kept(map));
+    assert_int_equal(store_testing_read(&fix.t, facts_, &a), OK);
+    assert_int_equal(store_testing_read(&fix.t, facts_, &b), OK);
+    assert_ptr_equal(a.facts, b.facts);
+    kept = seat_map_facts_kept(map);
+    assert_ptr_equal(kept, a.facts);
+    assert_string_equal(a.facts->row.name, "Evening");
+    assert_int_equal(a.facts->categories[0]->price_minor, 4000);
+    assert_null(a.facts->categories[2]);
+    assert_ptr_equal(seat_maps_find_event(maps, EVENT_ID(1)), map);
+    assert_null(seat_maps_find_event(maps, EVENT_ID(9)));
+    event_facts_release(&a.facts);
+    event_facts_release(&b.facts);
+    event_facts_release(&kept);
+}
+
+static void a_changed_event_is_read_anew(void **state)
+{
+    struct facts_call before = {0}, after = {0};
+    (void)state;
+    assert_int_equal(store_testing_read(&fix.t, facts_, &before), OK);
+    assert_int_equal(working_status(), EVENT_ON_SALE);
+    assert_int_equal(set_status(EVENT_CLOSED), OK);
+    assert_null(seat_map_facts_kept(map));
+    assert_int_equal(store_testing_read(&fix.t, facts_, &after), OK);
+    assert_int_equal(after.facts->row.status, EVENT_CLOSED);
+    assert_int_equal(before.facts->row.status, EVENT_ON_SALE); /* whoever had it keeps it */
+    assert_int_equal(working_status(), EVENT_CLOSED);
+    event_facts_release(&before.facts);
+    event_facts_release(&after.facts);
+}
+
+/* A reader whose snapshot began before the change: it sees what its snapshot says, and nobody else is given that. */
+static void what_an_old_snapshot_reads_is_not_kept(void **state)
+{
+    struct facts_call old = {0};
+    struct event_facts *kept;
+    struct store_tx *tx;
+    (void)state;
+    assert_int_equal(store_read_begin(fix.t.reader, &tx), OK);
+    assert_int_equal(set_status(EVENT_CLOSED), OK);
+    assert_int_equal(facts_(tx, &old), OK);
+    store_read_end(tx);
+    assert_int_equal(old.facts->row.status, EVENT_ON_SALE);
+    kept = seat_map_facts_kept(map);
+    assert_null(kept);
+    event_facts_release(&old.facts);
+}
+
+/* A batch that changed the event, was asked for it, and was lost. */
+static void what_a_lost_batch_read_is_forgotten(void **state)
+{
+    (void)state;
+    assert_int_equal(fix_status(FIX_ORGANISER, EVENT_ID(1), EVENT_CLOSED), OK);
+    seat_maps_released(maps, fix.t.notes, fix.t.note_count);
+    assert_int_equal(working_status(), EVENT_CLOSED);
+    store_testing_sql(&fix.t, "UPDATE event SET status = 'on_sale' WHERE event_no = 1");
+    seat_maps_lost(maps);
+    assert_int_equal(working_status(), EVENT_ON_SALE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_map, close_sale)
@@ -286,6 +382,10 @@ int main(void)
         TEST(a_refreshed_hold_stays),
         TEST(what_was_only_released_is_not_published),
         TEST(loading_reads_the_rows),
+        TEST(the_facts_of_an_event_are_read_once_and_shared),
+        TEST(a_changed_event_is_read_anew),
+        TEST(what_an_old_snapshot_reads_is_not_kept),
+        TEST(what_a_lost_batch_read_is_forgotten),
         cmocka_unit_test_setup_teardown(what_is_published_is_what_the_rows_say, open_sale,
                                         close_sale),
     };

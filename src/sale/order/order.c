@@ -16,10 +16,16 @@ struct course {
     uint32_t places[ORDER_LINES_MAX]; /* of the lines */
 };
 
+/* The order and its buyer: enough where its places do not change. */
 static enum err course_load(struct course *c, struct order_id id)
 {
     TRY(store_order_by_id(c->tx, id, &c->order));
-    TRY(store_order_buyer(c->tx, c->order.account_no, &c->buyer));
+    return store_order_buyer(c->tx, c->order.account_no, &c->buyer);
+}
+
+static enum err course_load_lines(struct course *c, struct order_id id)
+{
+    TRY(course_load(c, id));
     TRY(store_order_lines(c->tx, id, c->lines, &c->line_count));
     for (size_t i = 0; i < c->line_count; i++)
         c->places[i] = c->lines[i].place_no;
@@ -120,12 +126,10 @@ static enum err lines_from_hold(struct course *c, const struct hold *hold)
 }
 
 /* Closing an event ends its sale at once. The sale's last minute is the hold's: who holds by then may finish. */
-static enum err check_on_sale(struct store_tx *tx, int64_t event_no)
+static enum err check_on_sale(const struct event_facts *facts)
 {
-    bool open;
-
-    TRY(store_order_event_open(tx, event_no, &open));
-    ENSURE(open, ERR_CONFLICT, "not_on_sale", "The event is not on sale any more.");
+    ENSURE(facts->row.status == EVENT_ON_SALE, ERR_CONFLICT, "not_on_sale",
+           "The event is not on sale any more.");
     return OK;
 }
 
@@ -177,51 +181,65 @@ static enum err check_waiting(struct store_tx *tx, int64_t account_no, int64_t e
     return OK;
 }
 
-enum err order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
-                     struct order_row *ret_order)
+/* The row, its lines and, where it costs something, the first payment attempt. */
+static enum err insert_order(struct course *c, const struct order_request *req, struct hold *hold,
+                             struct payment_id *ret_payment)
+{
+    int64_t now_ms = store_now_ms(c->tx);
+    bool free_order = c->order.amount.amount_minor == 0;
+
+    c->order.id = req->id;
+    c->order.organiser_no = hold->row.organiser_no;
+    c->order.event_no = hold->row.event_no;
+    c->order.account_no = req->account_no;
+    c->order.hold = req->hold;
+    c->order.return_no = req->return_no;
+    c->order.status = free_order ? ORDER_PAID : ORDER_AWAITING;
+    c->order.created_ms = now_ms;
+    c->order.pay_until_ms = now_ms + ORDER_PAY_MS;
+    c->order.ended_ms = free_order ? now_ms : 0;
+    c->order.version = 1;
+    TRY(hold_take(c->tx, hold, req->id));
+    TRY(store_order_insert(c->tx, &c->order, c->lines, c->line_count));
+    note_order(c);
+    return free_order ? OK : insert_payment(c, 1, ret_payment);
+}
+
+enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_maps *maps,
+                     const struct order_request *req, struct order_placed *ret_placed)
 {
     struct course c = {.tx = tx, .ledger = ledger};
+    struct event_facts *facts;
     struct payment_id payment;
     struct hold hold;
     enum err found = store_order_by_id(tx, req->id, &c.order);
 
     if (found == OK) {
         TRY(placed_before(&c, req));
-        *ret_order = c.order;
+        ret_placed->order = c.order;
+        ret_placed->before = true;
         return OK;
     }
     if (found != ERR_NOT_FOUND)
         return found;
-    TRY(hold_take_for_order(tx, req->hold, req->account_no, req->id, &hold));
-    TRY(check_on_sale(tx, hold.row.event_no));
+    TRY(hold_for_order(tx, maps, req->hold, req->account_no, &hold, &facts));
+    TRY(check_on_sale(facts));
     TRY(lines_from_hold(&c, &hold));
     TRY(store_order_buyer(tx, req->account_no, &c.buyer));
-    int64_t now_ms = store_now_ms(tx);
     bool free_order = c.order.amount.amount_minor == 0;
     if (!free_order)
         TRY(check_waiting(tx, req->account_no, hold.row.event_no));
-    c.order.id = req->id;
-    c.order.organiser_no = hold.row.organiser_no;
-    c.order.event_no = hold.row.event_no;
-    c.order.account_no = req->account_no;
-    c.order.hold = req->hold;
-    c.order.return_no = req->return_no;
-    c.order.status = free_order ? ORDER_PAID : ORDER_AWAITING;
-    c.order.created_ms = now_ms;
-    c.order.pay_until_ms = now_ms + ORDER_PAY_MS;
-    c.order.ended_ms = free_order ? now_ms : 0;
-    c.order.version = 1;
-    TRY(store_order_insert(tx, &c.order, c.lines, c.line_count));
-    note_order(&c);
+    TRY(insert_order(&c, req, &hold, &payment));
+    TRY(append_placed(&c, free_order ? NULL : &payment));
     if (free_order) {
-        TRY(append_placed(&c, NULL));
         TRY(append_paid(&c, NULL, NULL));
         TRY(issue_tickets(&c));
-    } else {
-        TRY(insert_payment(&c, 1, &payment));
-        TRY(append_placed(&c, &payment));
     }
-    *ret_order = c.order;
+    ret_placed->order = c.order;
+    ret_placed->before = false;
+    memcpy(ret_placed->lines, c.lines, c.line_count * sizeof c.lines[0]);
+    ret_placed->line_count = c.line_count;
+    ret_placed->facts = facts;
     return OK;
 }
 
@@ -301,7 +319,7 @@ enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct
     TRY(store_payment_by_id(tx, id, &payment));
     if (payment.state != PAYMENT_CREATING)
         return OK;
-    TRY(course_load(&c, payment.order));
+    TRY(course_load_lines(&c, payment.order));
     if (!again || c.order.cancel_ms || c.order.pay_until_ms <= store_now_ms(tx))
         return end_unpaid(&c, &payment, PAYMENT_FAILED);
     TRY(store_payment_set_ended(tx, id, PAYMENT_FAILED));
@@ -400,7 +418,7 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
         TRY(store_provider_event_first(tx, event_ref, "session", &first));
     if (!first || payment.state == PAYMENT_CAPTURED)
         return OK;
-    TRY(course_load(&c, payment.order));
+    TRY(course_load_lines(&c, payment.order));
     if (s->paid)
         return settle(&c, &payment, s);
     if (s->status == STRIPE_EXPIRED && payment.state == PAYMENT_OPEN)

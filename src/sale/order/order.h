@@ -21,6 +21,7 @@
  *   O4  captured money without tickets <=> a refund of the whole amount exists, in the same transaction.
  */
 #include "sale/hold/hold.h"
+#include "sale/hold/seat_map.h"
 #include "sale/payment/stripe.h"
 #include "sale/ticket/ticket.h"
 #include "store/store/store_order.h"
@@ -41,13 +42,21 @@ struct order_request {
     int return_no; /* 0..7: which of our origins the buyer's page is on, so that the provider sends the browser back there */
 };
 
+struct order_placed {
+    struct order_row order;
+    bool before; /* by an earlier request of the same id: then what follows is not filled */
+    struct order_line lines[ORDER_LINES_MAX];
+    size_t line_count;
+    struct event_facts *facts; /* of its event; borrowed until the command ends */
+};
+
 /*
  * Turn a live hold into an order. The same request twice gives the first order. A total of zero is paid at once, with tickets.
  * Expected failures: ERR_NOT_FOUND "no_hold" (or another account's); ERR_EXPIRED "hold_expired"; ERR_LIMIT "too_many_orders"; ERR_CONFLICT "id_reused",
  * "hold_ended", "hold_ordered", "not_on_sale" (the event was closed). Entries: order_placed, and for a free order order_paid and ticket_issued.
  */
-RESULT order_place(struct store_tx *tx, struct ledger *ledger, const struct order_request *req,
-                   struct order_row *ret_order);
+RESULT order_place(struct store_tx *tx, struct ledger *ledger, struct seat_maps *maps,
+                   const struct order_request *req, struct order_placed *ret_placed);
 
 /*
  * The fan wants out: noted, and the payment becomes due at once. The places are freed when the provider has confirmed that the

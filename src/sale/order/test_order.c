@@ -28,7 +28,10 @@ struct order_call {
 static enum err order_(struct store_tx *tx, void *context)
 {
     struct order_call *c = context;
-    return order_place(tx, LEDGER, &c->req, &c->row);
+    struct order_placed placed;
+    TRY(order_place(tx, LEDGER, maps, &c->req, &placed));
+    c->row = placed.order;
+    return OK;
 }
 static enum err cancel_(struct store_tx *tx, void *context)
 {
@@ -364,7 +367,7 @@ static void closing_the_event_ends_ordering(void **state)
     (void)state;
 
     assert_int_equal(place(pair(1, 1, 0), &hold), OK);
-    assert_int_equal(fix_status(FIX_ORGANISER, EVENT_ID(1), EVENT_CLOSED), OK);
+    assert_int_equal(set_status(EVENT_CLOSED), OK);
     REFUSED(order(1, 1, 1), ERR_CONFLICT, "not_on_sale");
     assert_int_equal(status_of(1, 1), HOLD_LIVE);
     assert_int_equal(places_in(PLACE_ORDERED), 0);

@@ -152,6 +152,11 @@ static enum err commit(struct store_conn *c)
     return OK;
 }
 
+static uint64_t changes(struct store_conn *c)
+{
+    return (uint64_t)sqlite3_total_changes64(c->db);
+}
+
 static enum err savepoint(struct store_conn *c)
 {
     TRY(still_there(c));
@@ -200,6 +205,7 @@ const struct store_driver *store_sqlite(void)
         .begin = begin,
         .commit = commit,
         .rollback = sqlite_rollback,
+        .changes = changes,
         .savepoint = savepoint,
         .release = release,
         .rollback_to = rollback_to,

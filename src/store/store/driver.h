@@ -32,6 +32,12 @@ struct store_driver {
     enum err (*begin)(struct store_conn *c, bool write);
     enum err (*commit)(struct store_conn *c);
     void (*rollback)(struct store_conn *c);
+    /*
+     * A number that differs from an earlier answer once anything was changed that a rollback of the transaction would undo: a
+     * statement that failed and changed nothing leaves it. A driver whose transaction does not survive a failed statement must
+     * let it differ after one.
+     */
+    uint64_t (*changes)(struct store_conn *c);
     enum err (*savepoint)(struct store_conn *c);
     enum err (*release)(struct store_conn *c);
     /* ERR_IO when the whole transaction is gone (disk full, I/O error): then no command of the batch succeeded. */

@@ -57,10 +57,15 @@ const struct store_config *store_config_of(const struct store *s);
 
 RESULT tx_begin(struct store *s, struct store_tx **ret_tx);
 /*
- * Run one command in a savepoint, check D1, release; on any failure undo it. *ret_lost is set when the whole transaction is
- * gone: call tx_rollback, none of its commands happened. The notes of a released command are tx->notes[ret_first..].
+ * Run one command and check D1; on any failure nothing of it is left, or *ret_lost is set: the whole transaction must go, call
+ * tx_rollback, none of its commands happened. The notes of a command that succeeded are tx->notes[ret_first..].
+ *   tx_command   in a savepoint, which undoes it alone; lost means that the database gave the transaction up.
+ *   tx_attempt   without one: a command that failed after it had changed something loses the transaction with it. Much cheaper: a
+ *                savepoint makes SQLite copy each page that the command touches.
  */
 RESULT tx_command(struct store_tx *tx, enum err (*run)(struct store_tx *tx, void *context),
+                  void *context, size_t *ret_first_note, bool *ret_lost);
+RESULT tx_attempt(struct store_tx *tx, enum err (*run)(struct store_tx *tx, void *context),
                   void *context, size_t *ret_first_note, bool *ret_lost);
 /* On failure the transaction is rolled back. */
 RESULT tx_commit(struct store_tx *tx);

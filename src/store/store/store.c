@@ -15,6 +15,7 @@ struct store {
     struct store_conn *conn;    /* the writer's; NULL when read_only */
     struct store_tx tx;
     bool in_tx;
+    uint64_t undone;     /* how often changes were rolled back */
     int64_t last_now_ms; /* atomic: D2 */
 };
 
@@ -289,36 +290,58 @@ static enum err finish_command(struct store_tx *tx)
         return err_restore(&tx->broken);
     ENSURE(left_open == 0, ERR_CORRUPT, "rows_left_open", "A command left %zu queries open.",
            left_open);
-    TRY(audit_check(tx));
-    return tx->driver->release(tx->conn);
+    return audit_check(tx);
+}
+
+/* Run it, end what it left open, check it. On failure the reason is in err_last(), and its notes are gone. */
+static enum err run_command(struct store_tx *tx,
+                            enum err (*run)(struct store_tx *tx, void *context), void *context,
+                            size_t *ret_first_note)
+{
+    *ret_first_note = tx->note_count;
+    tx->owed.count = tx->paid.count = 0;
+    tx->broken.code = OK;
+    enum err code = run(tx, context);
+    if (code == OK)
+        code = finish_command(tx);
+    if (code == OK)
+        return OK;
+    if (err_last()->code != code)
+        (void)err_raise(code, NULL, __FILE__, __LINE__, "failed", "The command failed.");
+    (void)end_cursors(tx);
+    tx->note_count = *ret_first_note;
+    return code;
 }
 
 enum err tx_command(struct store_tx *tx, enum err (*run)(struct store_tx *tx, void *context),
                     void *context, size_t *ret_first_note, bool *ret_lost)
 {
-    size_t first_note = tx->note_count;
     struct err_info why;
 
     *ret_lost = true;
-    *ret_first_note = first_note;
-    tx->owed.count = tx->paid.count = 0;
-    tx->broken.code = OK;
+    *ret_first_note = tx->note_count;
     TRY(tx->driver->savepoint(tx->conn));
-    enum err code = run(tx, context);
-    if (code == OK)
-        code = finish_command(tx);
+    enum err code = run_command(tx, run, context, ret_first_note);
     if (code == OK) {
+        TRY(tx->driver->release(tx->conn));
         *ret_lost = false;
         return OK;
     }
-    if (err_last()->code != code)
-        (void)err_raise(code, NULL, __FILE__, __LINE__, "failed", "The command failed.");
     err_save(&why);
-    (void)end_cursors(tx);
-    tx->note_count = first_note;
+    tx->store->undone++;
     TRY(tx->driver->rollback_to(tx->conn));
     *ret_lost = false;
     return err_restore(&why);
+}
+
+enum err tx_attempt(struct store_tx *tx, enum err (*run)(struct store_tx *tx, void *context),
+                    void *context, size_t *ret_first_note, bool *ret_lost)
+{
+    uint64_t before = tx->driver->changes(tx->conn);
+    enum err code = run_command(tx, run, context, ret_first_note);
+
+    *ret_lost = code != OK && tx->driver->changes(tx->conn) != before;
+    return code;
 }
 
 void tx_rollback(struct store_tx *tx)
@@ -326,6 +349,7 @@ void tx_rollback(struct store_tx *tx)
     INVARIANT(tx->store->in_tx, "a transaction ends once");
     tx->driver->rollback(tx->conn);
     tx->store->in_tx = false;
+    tx->store->undone++;
     tx->note_count = 0;
 }
 
@@ -559,6 +583,16 @@ void store_note(struct store_tx *tx, struct store_note note)
 int64_t store_now_ms(const struct store_tx *tx)
 {
     return tx->now_ms;
+}
+
+bool store_writes(const struct store_tx *tx)
+{
+    return tx->write;
+}
+
+uint64_t store_undone(const struct store_tx *tx)
+{
+    return tx->store->undone;
 }
 
 const struct rng *store_rng(const struct store_tx *tx)

@@ -118,6 +118,12 @@ void store_id(struct store_rows *rows, int column, uint8_t ret_id[ID_BYTES]);
 RESULT store_query_int(struct store_tx *tx, enum store_sql sql, const struct store_value *args,
                        size_t count, int64_t *ret_value);
 
+bool store_writes(const struct store_tx *tx); /* a command's, not a snapshot */
+/*
+ * Write transaction only: grows whenever changes were undone, a command's or a batch's. Who remembers what it read in one
+ * transaction for the next forgets it when this number is another one: what it saw may never have happened.
+ */
+uint64_t store_undone(const struct store_tx *tx);
 /* Unix milliseconds, the same for the whole transaction. */
 int64_t store_now_ms(const struct store_tx *tx);
 /* The randomness of the transaction's store. */

@@ -69,15 +69,6 @@ enum err store_order_buyer(struct store_tx *tx, int64_t account_no, struct order
     return OK;
 }
 
-enum err store_order_event_open(struct store_tx *tx, int64_t event_no, bool *ret_open)
-{
-    int64_t count;
-
-    TRY(store_query_int(tx, SQL_order_event_open, SQL_ARGS(sv_int(event_no)), &count));
-    *ret_open = count == 1;
-    return OK;
-}
-
 enum err store_order_by_id(struct store_tx *tx, struct order_id id, struct order_row *ret_row)
 {
     struct store_rows rows;

@@ -42,9 +42,6 @@ struct order_buyer {
 };
 RESULT store_order_buyer(struct store_tx *tx, int64_t account_no, struct order_buyer *ret_buyer);
 
-/* Is the event on sale (its status, not its window)? */
-RESULT store_order_event_open(struct store_tx *tx, int64_t event_no, bool *ret_open);
-
 /* ERR_NOT_FOUND "no_order". */
 RESULT store_order_by_id(struct store_tx *tx, struct order_id id, struct order_row *ret_row);
 /*

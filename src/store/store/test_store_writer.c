@@ -21,6 +21,7 @@ enum { COMMANDS = 500, NOTES_MAX = 4096 };
 struct seen {
     struct store_note released[NOTES_MAX], committed[NOTES_MAX];
     size_t released_count, committed_count;
+    int lost;
 };
 
 struct rig {
@@ -38,7 +39,9 @@ struct job {
     struct rig *rig;
     int number;
     enum err fail_with;
+    bool fail_first; /* before anything was changed */
     enum err got;
+    int runs;
     int done_calls;
 };
 
@@ -56,6 +59,15 @@ static void on_committed(void *context, const struct store_note *notes, size_t c
 
     for (size_t i = 0; i < count && seen->committed_count < NOTES_MAX; i++)
         seen->committed[seen->committed_count++] = notes[i];
+}
+
+/* Forget what was released and will not be committed. */
+static void on_lost(void *context)
+{
+    struct seen *seen = &((struct rig *)context)->seen;
+
+    seen->released_count = seen->committed_count;
+    seen->lost++;
 }
 
 static int set_up(void **state)
@@ -86,6 +98,7 @@ static void start(struct rig *rig, size_t queue_max, size_t batch_max)
                                    .batch_max = batch_max,
                                    .released = on_released,
                                    .committed = on_committed,
+                                   .lost = on_lost,
                                    .context = rig};
     assert_int_equal(writer_start(rig->t.store, &config, &rig->writer), OK);
 }
@@ -97,6 +110,8 @@ static enum err run_job(struct store_tx *tx, struct command *c)
     struct job_id id = {{0}};
     uint8_t subject[ID_BYTES] = {1};
 
+    j->runs++;
+    ENSURE(!j->fail_first, j->fail_with, "asked_to_fail", "Command %d.", j->number);
     put_u32be(id.b, (uint32_t)j->number);
     TRY(store_job_add(tx, id, "test", subject, j->number));
     store_note(tx, (struct store_note){.kind = 99, .a = j->number});
@@ -209,6 +224,8 @@ static void a_failing_command_leaves_no_trace_and_its_neighbours_stay(void **sta
     wait_ended(rig, 31);
     writer_figures(rig->writer, &f);
     assert_int_equal(f.batches, 2);
+    assert_int_equal(f.repeated, 1);
+    assert_int_equal(rig->seen.lost, 1);
     assert_int_equal(f.failed, 10);
     assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), 20);
     assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job WHERE due_ms % 3 = 1"),
@@ -227,6 +244,56 @@ static void a_failing_command_leaves_no_trace_and_its_neighbours_stay(void **sta
         assert_int_equal(rig->seen.committed[2 * n + 1].a, i);
         n++;
     }
+}
+
+static void a_command_that_fails_before_it_changed_anything_repeats_nobody(void **state)
+{
+    static struct job jobs[30], gate;
+    struct rig *rig = *state;
+    struct writer_figures f;
+
+    start(rig, 1000, 64);
+    close_gate(rig, &gate);
+    for (int i = 0; i < 30; i++) {
+        jobs[i] = new_job(rig, i, LANE_SALE);
+        jobs[i].fail_first = i % 3 == 1;
+        jobs[i].fail_with = jobs[i].fail_first ? ERR_CONFLICT : OK;
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+    }
+    open_gate(rig);
+    wait_ended(rig, 31);
+    writer_figures(rig->writer, &f);
+    assert_int_equal(f.failed, 10);
+    assert_int_equal(f.repeated, 0);
+    assert_int_equal(rig->seen.lost, 0);
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), 20);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(jobs[i].got, jobs[i].fail_with);
+        assert_int_equal(jobs[i].runs, 1);
+        assert_int_equal(jobs[i].done_calls, 1);
+    }
+}
+
+/* Who fails half way again and again does not make every batch run twice. */
+static void after_a_lost_batch_the_next_ones_are_careful(void **state)
+{
+    static struct job jobs[20];
+    struct rig *rig = *state;
+    struct writer_figures f;
+
+    start(rig, 1000, 64);
+    for (int i = 0; i < 20; i++) {
+        jobs[i] = new_job(rig, i, LANE_SALE);
+        jobs[i].fail_with = ERR_CONFLICT;
+        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
+        wait_ended(rig, i + 1);
+        assert_int_equal(jobs[i].got, ERR_CONFLICT);
+        assert_int_equal(jobs[i].runs, i == 0 ? 2 : 1);
+    }
+    writer_figures(rig->writer, &f);
+    assert_int_equal(f.repeated, 1);
+    assert_int_equal(f.failed, 20);
+    assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), 0);
 }
 
 static void a_full_lane_refuses_and_the_others_do_not(void **state)
@@ -398,6 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(waiting_commands_share_a_commit),
         CASE(a_failing_command_leaves_no_trace_and_its_neighbours_stay),
+        CASE(a_command_that_fails_before_it_changed_anything_repeats_nobody),
+        CASE(after_a_lost_batch_the_next_ones_are_careful),
         CASE(a_full_lane_refuses_and_the_others_do_not),
         CASE(the_door_goes_first_and_starves_nobody),
         CASE(many_threads_call_and_each_gets_its_own_outcome),

@@ -11,6 +11,8 @@ enum {
     RESTART_BYTES = 64 << 20,      /* log size past which the writer restarts it */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
     COPY_BYTES = 4 << 20,          /* growth of the log that wakes the copying thread */
+    CAREFUL_BATCHES =
+        256, /* with savepoints, after one was lost: whoever fails half way on purpose does not make all run twice */
 };
 
 struct lane {
@@ -27,6 +29,7 @@ struct writer {
     bool stopping, copy_stopping;
     struct writer_figures figures;
     struct command **batch;     /* batch_max places */
+    unsigned careful_batches;   /* how many more are run with savepoints */
     uint64_t restart_bytes;     /* log size at which to try the next restart */
     uint64_t copied_bytes;      /* log size when the copying thread was last woken */
     pthread_mutex_t checkpoint; /* one checkpoint at a time: the engine would refuse a second */
@@ -101,22 +104,27 @@ static enum err run_one(struct store_tx *tx, void *context)
     return c->run(tx, c);
 }
 
-/* Run all in one transaction. Not OK: it is gone, and no command of the batch happened. */
+/*
+ * Run all in one transaction. Not OK: it is gone, and no command of the batch happened; *ret_again says that it was lost to one
+ * that failed half way, so that all of them run again, each in a savepoint.
+ */
 static enum err run_batch(struct writer *w, size_t count, size_t *ret_failed,
-                          struct store_tx **ret_tx)
+                          struct store_tx **ret_tx, bool *ret_again)
 {
+    bool careful = w->careful_batches > 0, lost;
     struct store_tx *tx;
     size_t first_note, failed = 0;
-    bool lost;
 
+    *ret_again = false;
     TRY(tx_begin(w->store, &tx));
     for (size_t i = 0; i < count; i++) {
         struct command *c = w->batch[i];
-        enum err code = tx_command(tx, run_one, c, &first_note, &lost);
+        enum err code = (careful ? tx_command : tx_attempt)(tx, run_one, c, &first_note, &lost);
         if (lost) {
             struct err_info why;
             err_save(&why);
             tx_rollback(tx);
+            *ret_again = !careful;
             return err_restore(&why);
         }
         c->error.code = OK;
@@ -149,8 +157,18 @@ static void process(struct writer *w, size_t count)
     struct err_info lost;
     struct store_tx *tx = NULL;
     size_t failed = 0;
-    enum err code = run_batch(w, count, &failed, &tx);
+    bool again, repeated;
+    enum err code = run_batch(w, count, &failed, &tx, &again);
 
+    repeated = again;
+    if (again) {
+        if (w->config.lost)
+            w->config.lost(w->config.context);
+        w->careful_batches = CAREFUL_BATCHES;
+        code = run_batch(w, count, &failed, &tx, &again);
+    } else if (w->careful_batches > 0) {
+        w->careful_batches--;
+    }
     if (code != OK) {
         lost_error(code, &lost);
         if (w->config.lost)
@@ -160,6 +178,7 @@ static void process(struct writer *w, size_t count)
     }
     pthread_mutex_lock(&w->mutex);
     w->figures.batches++;
+    w->figures.repeated += repeated;
     w->figures.commands += count;
     w->figures.failed += failed;
     w->figures.lost += code != OK ? count : 0;

@@ -5,16 +5,18 @@
 /*
  * writer - the one write path: a bounded queue, one thread, group commit.
  *
- * Any thread submits commands. The writer takes what waits (door lane first), runs each inside a savepoint of one
- * transaction, checks D1, commits once (one fsync), then calls every command's `done`. Checkpoints: a thread of its own copies
- * PASSIVE; past 64 MB of WAL the writer runs RESTART between batches.
+ * Any thread submits commands. The writer takes what waits (door lane first), runs all of it in one transaction, checks D1 after
+ * each, commits once (one fsync), then calls every command's `done`. Nearly every command that fails does so before it has changed
+ * anything, so none gets a savepoint; when one fails later, the transaction is rolled back and the whole batch runs again, each
+ * command in a savepoint of its own. So `run` may be called twice, and must leave nothing behind but rows and what it writes anew.
+ * Checkpoints: a thread of its own copies PASSIVE; past 64 MB of WAL the writer runs RESTART between batches.
  */
 #include "store/store/store.h"
 
 enum writer_lane { LANE_DOOR, LANE_SALE, LANE_BACK, LANE_COUNT };
 
 struct command {
-    /* On the writer thread, inside a savepoint. Not OK undoes it. Must not block, must not call the network. */
+    /* On the writer thread. Not OK undoes it. May run a second time (above). Must not block, must not call the network. */
     enum err (*run)(struct store_tx *tx, struct command *c);
     /*
      * On the writer thread, after the commit is durable (error NULL) or after the command failed or was lost with its batch.
@@ -51,6 +53,7 @@ RESULT writer_call(struct writer *w, enum writer_lane lane,
 
 struct writer_figures {
     uint64_t batches, commands, failed, lost, checkpoints;
+    uint64_t repeated; /* batches run again with savepoints */
     uint64_t largest_batch;
     uint64_t wal_bytes;
 };

@@ -35,7 +35,27 @@ struct secrets {
     struct epoch epochs[EPOCHS_MAX]; /* ascending; the last is the current one */
 };
 
+/*
+ * Keys that commands used last, unwrapped. Only write transactions look here and there is one at a time, so it needs no lock, and
+ * what they read is the newest there is. Forgotten as a whole when changes were undone: a key that a command made may then be
+ * nowhere else, and what is sealed under it would be lost.
+ */
+enum { MEMO_SLOTS = 256 };
+
+struct memo_slot {
+    int64_t scope, subject_no; /* scope 0: a person */
+    struct person_id person;
+    uint8_t key[SECRET_BYTES];
+    bool full;
+};
+
+struct memo {
+    uint64_t undone;
+    struct memo_slot slots[MEMO_SLOTS]; /* where a key belongs is given by its number */
+};
+
 struct keyring {
+    struct memo *memo;
     const struct disk *disk;
     const struct clock *clock;
     const struct rng *rng;
@@ -135,8 +155,11 @@ static enum err open_into(struct keyring *kr, const struct keyring_config *confi
     ENSURE(pthread_rwlock_init(&kr->lock, NULL) == 0, ERR_NOMEM, "no_memory", "No lock.");
     kr->path = strdup(config->path);
     kr->secrets = secret_new(sizeof *kr->secrets);
-    ENSURE(kr->path && kr->secrets, ERR_NOMEM, "no_memory", "No memory for the keyring.");
+    kr->memo = secret_new(sizeof *kr->memo);
+    ENSURE(kr->path && kr->secrets && kr->memo, ERR_NOMEM, "no_memory",
+           "No memory for the keyring.");
     memset(kr->secrets, 0, sizeof *kr->secrets);
+    memset(kr->memo, 0, sizeof *kr->memo);
     memcpy(kr->secrets->master, config->master, SECRET_BYTES);
     TRY(read_file(kr, &found));
     if (found)
@@ -170,6 +193,7 @@ void keyring_close(struct keyring *kr)
     if (!kr)
         return;
     secret_free(kr->secrets);
+    secret_free(kr->memo);
     free(kr->path);
     pthread_rwlock_destroy(&kr->lock);
     free(kr);
@@ -267,6 +291,56 @@ static enum err unwrap(struct keyring *kr, const struct owner *owner,
     return OK;
 }
 
+/* --- What commands remember ---------------------------------------------------------------------------------------------- */
+
+static struct memo_slot *memo_slot(struct store_tx *tx, struct keyring *kr, int64_t scope,
+                                   int64_t subject_no)
+{
+    struct memo *m = kr->memo;
+
+    if (m->undone != store_undone(tx)) {
+        wipe(m->slots, sizeof m->slots);
+        m->undone = store_undone(tx);
+    }
+    return &m->slots[((uint64_t)subject_no * 5 + (uint64_t)scope) % MEMO_SLOTS];
+}
+
+/* person is set where scope is 0. */
+static bool memo_get(struct store_tx *tx, struct keyring *kr, int64_t scope, int64_t subject_no,
+                     struct person_id *person, struct secret32 *ret_key)
+{
+    if (!store_writes(tx))
+        return false;
+    const struct memo_slot *s = memo_slot(tx, kr, scope, subject_no);
+    if (!s->full || s->scope != scope || s->subject_no != subject_no)
+        return false;
+    memcpy(ret_key->b, s->key, SECRET_BYTES);
+    if (person)
+        *person = s->person;
+    return true;
+}
+
+static void memo_put(struct store_tx *tx, struct keyring *kr, int64_t scope, int64_t subject_no,
+                     const struct person_id *person, const struct secret32 *key)
+{
+    if (!store_writes(tx))
+        return;
+    struct memo_slot *s = memo_slot(tx, kr, scope, subject_no);
+    s->scope = scope;
+    s->subject_no = subject_no;
+    s->person = person ? *person : (struct person_id){{0}};
+    memcpy(s->key, key->b, SECRET_BYTES);
+    s->full = true;
+}
+
+static void memo_forget_person(struct store_tx *tx, struct keyring *kr, int64_t person_no)
+{
+    struct memo_slot *s = memo_slot(tx, kr, 0, person_no);
+
+    if (s->scope == 0 && s->subject_no == person_no)
+        wipe(s, sizeof *s);
+}
+
 /* --- Persons ----------------------------------------------------------------------------------------------------------- */
 
 enum err keyring_person_create(struct store_tx *tx, struct keyring *kr, int64_t *ret_person_no)
@@ -286,9 +360,12 @@ static enum err person_key(struct store_tx *tx, struct keyring *kr, int64_t pers
 {
     struct person_key_row row;
 
+    if (memo_get(tx, kr, 0, person_no, ret_id, ret_key))
+        return OK;
     TRY(store_person_key(tx, person_no, &row));
     struct owner owner = owner_person(row.id);
     TRY(unwrap(kr, &owner, &row.key, ret_key));
+    memo_put(tx, kr, 0, person_no, &row.id, ret_key);
     *ret_id = row.id;
     return OK;
 }
@@ -304,7 +381,7 @@ enum err keyring_person_erase(struct store_tx *tx, struct keyring *kr, int64_t p
 {
     struct person_key_row row;
 
-    (void)kr; /* nothing unwrapped is kept: K2 */
+    memo_forget_person(tx, kr, person_no); /* K2 */
     enum err e = store_person_key(tx, person_no, &row);
     if (e == ERR_EXPIRED)
         return OK;
@@ -395,9 +472,14 @@ enum err keyring_scope_key_make(struct store_tx *tx, struct keyring *kr, enum ke
     AUTO(secret32_wipe) struct secret32 key;
     bool found;
 
+    if (memo_get(tx, kr, scope, subject_no, NULL, ret_key))
+        return OK;
     TRY(store_scope_key(tx, scope, subject_no, &wrapped, &found));
-    if (found)
-        return unwrap(kr, &owner, &wrapped, ret_key);
+    if (found) {
+        TRY(unwrap(kr, &owner, &wrapped, ret_key));
+        memo_put(tx, kr, scope, subject_no, NULL, ret_key);
+        return OK;
+    }
     rng_fill(kr->rng, key.b, sizeof key.b);
     TRY(wrap(kr, &owner, &key, &wrapped));
     TRY(store_scope_key_insert(tx, scope, subject_no, &wrapped));

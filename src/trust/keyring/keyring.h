@@ -14,7 +14,8 @@
  *
  * Invariants:
  *   K1  an epoch key is durable in the key file before a row that needs it can commit;
- *   K2  an erased person's key is nowhere: not in the database, not in this process (nothing unwrapped is kept);
+ *   K2  an erased person's key is nowhere: not in the database, not in this process. Commands remember the few keys they used
+ *       last (each ledger entry needs three), in secret memory; erasing forgets them, and snapshots remember nothing;
  *   K3  a sealed column opens only as the same column of the same person.
  *
  * Any thread may call; the tx is the caller's. Errors of the store pass through.

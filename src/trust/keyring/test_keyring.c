@@ -141,6 +141,7 @@ static void erased_is_erased_also_after_a_restart(void **state)
     assert_int_equal(store_testing_run(&t, erase, NULL), OK);
     assert_int_equal(store_testing_read(&t, open_box, &o), ERR_EXPIRED);
     assert_string_equal(err_last()->slug, "erased");
+    assert_int_equal(store_testing_run(&t, seal, "remembered"), ERR_EXPIRED);
     assert_int_equal(store_testing_run(&t, erase, NULL), OK);
     reopen();
     assert_int_equal(store_testing_read(&t, open_box, &o), ERR_EXPIRED);
@@ -213,6 +214,46 @@ static void scope_keys_are_made_once_and_differ(void **state)
     store_testing_sql(&t, "UPDATE scope_key SET subject_no = 8 WHERE scope = 3");
     c.subject = 8;
     assert_int_equal(store_testing_read(&t, scope_get, &c), ERR_CORRUPT);
+}
+
+/* Made, read again and so remembered; then undone. */
+static enum err scope_make_twice_and_fail(struct store_tx *tx, void *context)
+{
+    TRY(scope_make(tx, context));
+    TRY(scope_make(tx, context));
+    TRY(scope_make(tx, context));
+    FAIL(ERR_CONFLICT, "test", "undone");
+}
+
+static void a_key_that_was_undone_is_not_remembered(void **state)
+{
+    struct scope_ask undone = {SCOPE_EVENT, 7, {{0}}}, kept = undone, found = undone;
+
+    (void)state;
+    assert_int_equal(store_testing_run(&t, scope_make_twice_and_fail, &undone), ERR_CONFLICT);
+    assert_int_equal(store_testing_run(&t, scope_make, &kept), OK);
+    assert_memory_not_equal(undone.key.b, kept.key.b, SECRET_BYTES);
+    reopen();
+    assert_int_equal(store_testing_read(&t, scope_get, &found), OK);
+    assert_memory_equal(kept.key.b, found.key.b, SECRET_BYTES);
+}
+
+/* Erased and asked for in one command, by whom has just used the key. */
+static enum err seal_erase_seal(struct store_tx *tx, void *context)
+{
+    TRY(seal(tx, context));
+    TRY(seal(tx, context));
+    TRY(erase(tx, NULL));
+    enum err e = seal(tx, context);
+    return e == ERR_EXPIRED ? OK : ERR_UNCERTAIN;
+}
+
+static void erasing_forgets_what_the_command_remembers(void **state)
+{
+    (void)state;
+    assert_int_equal(store_testing_run(&t, make, NULL), OK);
+    assert_int_equal(store_testing_run(&t, seal_erase_seal, "x"), OK);
+    assert_int_equal(store_testing_run(&t, seal, "x"), ERR_EXPIRED);
 }
 
 static void tenant_subjects_change_with_the_year(void **state)
@@ -355,6 +396,8 @@ int main(void)
         TEST(an_undone_person_leaves_nothing_behind),
         TEST(a_wrapped_key_moved_to_another_person_does_not_open),
         TEST(scope_keys_are_made_once_and_differ),
+        TEST(a_key_that_was_undone_is_not_remembered),
+        TEST(erasing_forgets_what_the_command_remembers),
         TEST(tenant_subjects_change_with_the_year),
         TEST(lookup_hashes_depend_on_key_and_domain),
         TEST(another_master_a_missing_or_an_altered_file_is_refused),
