@@ -92,6 +92,8 @@ struct call {
     struct err_info failure; /* the write's, when `refused` */
     bool refused; /* the write commits, yet the answer is `failure` (a counted failure) */
     void *args;   /* the handler's own, in the arena */
+    bool
+        answered_before; /* the body was there when the write was left: it records that it was read */
     /* Fills the answer after the commit, on the loop of the connection, from what the write left in args: no transaction. */
     enum err (*show)(struct call *c);
     void (*finally)(
