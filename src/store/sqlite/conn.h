@@ -65,6 +65,9 @@ enum err sqlite_version(struct store_conn *c, int *ret_version);
 enum err sqlite_migrate(struct store_conn *c, const char *script, int version);
 enum err sqlite_backup(struct store_conn *c, const char *to_path);
 
+/* log_buffer.c: makes the layer, above what is SQLite's default now, known to it; its name, or NULL. */
+const char *sqlite_log_layer(void);
+
 /* open.c */
 enum err sqlite_open(const struct store_config *config, enum conn_kind kind,
                      struct store_conn **ret_conn);
