@@ -14,6 +14,7 @@ enum {
     POOL_QUEUE_MAX = 256,
     PAGES_BYTES_MAX = 64 << 20,
     RATE_SLOTS = 1 << 16,
+    SESSIONS_REMEMBERED = 1 << 16,
     READERS_MAX = 64
 };
 
@@ -111,6 +112,8 @@ static enum err build(struct api *api)
     api->auth = (struct auth){.keyring = c->keyring, .ledger = c->ledger, .issuer = "Gatehouse"};
     api->catalog = (struct catalog){.ledger = c->ledger};
     TRY(readers_new(&api->readers));
+    TRY(session_cache_new(SESSIONS_REMEMBERED, &api->sessions));
+    TRY(shown_new(&api->shown));
     TRY(open_router(api));
     TRY(http_rate_open(rate_classes, COUNT_OF(rate_classes), RATE_SLOTS, c->clock, c->rng,
                        &api->rates));
@@ -139,6 +142,8 @@ void api_free(struct api *api)
     if (!api)
         return;
     readers_free(api->readers);
+    session_cache_free(api->sessions);
+    shown_free(api->shown);
     http_router_close(api->router);
     http_rate_close(api->rates);
     http_files_close(api->files);
@@ -176,11 +181,14 @@ void api_committed(struct api *api, const struct store_note *notes, size_t count
 {
     bool work = false;
 
+    session_cache_committed(api->sessions, notes, count);
+    shown_committed(api->shown, notes, count);
     for (size_t i = 0; i < count; i++)
         work |= notes[i].kind == NOTE_JOB || notes[i].kind == NOTE_ORDER;
-    /* Not once drained: settlement stops before the writer does. */
-    if (work && __atomic_load_n(&api->open, __ATOMIC_ACQUIRE))
+    /* Not before there is a ticker, and not once drained: settlement stops before the writer does. */
+    if (!__atomic_load_n(&api->open, __ATOMIC_ACQUIRE))
+        return;
+    if (work)
         settlement_wake(api->settlement);
-    if (api->ticker)
-        ticker_notes(api->ticker, notes, count);
+    ticker_notes(api->ticker, notes, count);
 }

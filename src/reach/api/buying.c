@@ -517,6 +517,6 @@ enum err api_provider_webhook_post(struct call *c)
     TRY(call_alloc(c, sizeof *event, &event));
     TRY(stripe_webhook_read(c->api->config.webhook_secret,
                             http_field(&c->x->request, "Stripe-Signature"), c->x->request.body,
-                            store_now_ms(c->tx), event));
+                            call_now_ms(c), event));
     return call_write(c, webhook_write, event);
 }

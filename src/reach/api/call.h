@@ -6,20 +6,22 @@
  * call - one request on its way through the API: what handlers read, and how they answer. Private to this room.
  *
  * A handler returns OK after it has set status and body, or after call_write; or an error, which becomes a problem. It runs in a
- * snapshot (c->tx) on a loop or on the work pool, see routes.def. What it leaves with call_write runs on the writer in the
+ * snapshot (c->tx; for MEMORY and COMMAND routes NULL until call_snapshot) on a loop or on the work pool, see routes.def. What it leaves with call_write runs on the writer in the
  * command's transaction (c->tx is then that), fills status and body there, and is answered after the commit.
  */
 #include "door/admission/admission.h"
 #include "ground/encode/json.h"
 #include "reach/api/api.h"
+#include "reach/api/shown.h"
 #include "reach/http/rate.h"
 #include "reach/http/router.h"
 #include "sale/catalog/catalog.h"
 #include "sale/order/order.h"
 #include "store/store/store_core.h"
+#include "trust/auth/session_cache.h"
 #include "watch/alert/alert.h"
 
-enum api_mode { MODE_READ, MODE_WRITE, MODE_WORK };
+enum api_mode { MODE_MEMORY, MODE_READ, MODE_COMMAND, MODE_WRITE, MODE_WORK };
 enum api_rate {
 #define RATE(name, tokens, window) RATE_##name,
 #include "reach/api/rates.def"
@@ -61,6 +63,7 @@ struct call {
 
     bool signed_in, by_cookie;
     struct session session;
+    struct stamp_mark session_mark; /* as of when session and access were read */
     struct access access;
     bool permitted; /* call_permit was asked and agreed */
     bool asked;     /* it was, for these two: asked again where the write runs */
@@ -112,6 +115,8 @@ struct api {
     struct buf openapi;
     char openapi_etag[44];
     struct readers *readers;
+    struct session_cache *sessions;
+    struct shown *shown;
     struct pool *pool;
     struct ticker *ticker;
     bool open; /* atomic: pool, ticker and writer are there */
@@ -146,6 +151,12 @@ void call_cursor(int64_t key, int64_t no, char out[64]);
 void call_begin(struct call *c, int status, struct json_writer *w);
 RESULT call_end(struct call *c, struct json_writer *w);
 void call_empty(struct call *c, int status);
+/*
+ * Begin the call's snapshot when there is none. ERR_UNAUTHENTICATED when the session that was remembered has ended meanwhile.
+ */
+RESULT call_snapshot(struct call *c);
+/* The snapshot's time, or what it would be. */
+int64_t call_now_ms(const struct call *c);
 /* End a handler's snapshot early, before something that takes long: a long snapshot holds back checkpoints. */
 void call_close_snapshot(struct call *c);
 /*

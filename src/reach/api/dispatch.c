@@ -107,6 +107,38 @@ static enum err check_origin(struct call *c)
     return OK;
 }
 
+static enum err open_snapshot(struct call *c)
+{
+    struct store_reader *reader;
+
+    if (c->tx)
+        return OK;
+    TRY(api_reader(c->api, &reader));
+    return store_read_begin(reader, &c->tx);
+}
+
+static void end_snapshot(struct call *c)
+{
+    if (c->tx)
+        store_read_end(c->tx);
+    c->tx = NULL;
+}
+
+/* From the rows. The mark is older than the snapshot: see stamps.h. */
+static enum err read_session(struct call *c, struct span token)
+{
+    end_snapshot(c);
+    c->session_mark = session_cache_mark(c->api->sessions);
+    TRY(open_snapshot(c));
+    enum err e = session_cache_load(c->api->sessions, c->session_mark, c->tx, token, &c->session,
+                                    &c->access);
+    if (e == ERR_UNAUTHENTICATED)
+        return OK; /* signed out is not an error until the route asks for more */
+    TRY(e);
+    c->signed_in = true;
+    return OK;
+}
+
 static enum err find_session(struct call *c)
 {
     const struct http_request *r = &c->x->request;
@@ -118,12 +150,9 @@ static enum err find_session(struct call *c)
         c->by_cookie = true;
     else
         return OK;
-    enum err e = auth_session_find(c->tx, token, &c->session);
-    if (e == ERR_UNAUTHENTICATED)
-        return OK; /* signed out is not an error until the route asks for more */
-    TRY(e);
-    c->signed_in = true;
-    return access_load(c->tx, c->session.account_no, &c->access);
+    c->signed_in = session_cache_find(c->api->sessions, token, call_now_ms(c), &c->session_mark,
+                                      &c->session, &c->access);
+    return c->signed_in ? OK : read_session(c, token);
 }
 
 static enum err check_level(struct call *c)
@@ -134,6 +163,28 @@ static enum err check_level(struct call *c)
     ENSURE(c->route->level == 1 || c->session.level == 2, ERR_UNAUTHENTICATED,
            "second_factor_required", "Finish the sign-in with the second factor.");
     return OK;
+}
+
+enum err call_snapshot(struct call *c)
+{
+    if (c->tx)
+        return OK;
+    TRY(open_snapshot(c));
+    /* Why: who asks and what is read agree with each other, as if both had been read in this snapshot. */
+    if (!c->signed_in ||
+        session_cache_unchanged(c->api->sessions, c->session.account_no, c->session_mark))
+        return OK;
+    c->signed_in = c->by_cookie = false;
+    c->session = (struct session){0};
+    c->access.count = 0;
+    TRY(find_session(c));
+    TRY(open_snapshot(c));
+    return check_level(c);
+}
+
+int64_t call_now_ms(const struct call *c)
+{
+    return c->tx ? store_now_ms(c->tx) : store_time_ms(c->api->config.store);
 }
 
 /* --- repeated requests ------------------------------------------------------------------------------------------------- */
@@ -222,11 +273,11 @@ static enum err run_write(struct store_tx *tx, struct command *command)
     c->refused = false;
     c->set_cookie[0] = c->etag[0] = '\0';
     c->location = NULL;
+    c->show = NULL;
     TRY(permit_again(c));
     TRY(call_answered(c, &answered));
     if (answered)
         return OK;
-    c->show = NULL;
     TRY(c->write(c));
     TRY(buf_check(&c->body));
     return keep_answer(c);
@@ -288,27 +339,16 @@ static void submit_write(struct call *c)
 
 /* --- the handler's half -------------------------------------------------------------------------------------------------- */
 
-static enum err open_snapshot(struct call *c)
-{
-    struct store_reader *reader;
-
-    if (c->tx)
-        return OK;
-    TRY(api_reader(c->api, &reader));
-    return store_read_begin(reader, &c->tx);
-}
-
-static void end_snapshot(struct call *c)
-{
-    if (c->tx)
-        store_read_end(c->tx);
-    c->tx = NULL;
-}
-
 static enum err run_handler(struct call *c, enum err (*handler)(struct call *c))
 {
-    TRY(open_snapshot(c));
-    enum err e = handler(c);
+    enum err e = OK;
+
+    if (c->route->mode == MODE_WORK)
+        e = open_snapshot(c);
+    else if (c->route->mode != MODE_MEMORY && c->route->mode != MODE_COMMAND)
+        e = call_snapshot(c);
+    if (e == OK)
+        e = handler(c);
     end_snapshot(c);
     if (e == OK && c->route->permission != PERMISSION_none)
         INVARIANT(c->permitted, "a route with a permission asks for it");
@@ -351,10 +391,9 @@ void call_run_work(struct call *c)
     http_finish(x);
 }
 
-/* Leaves the snapshot open for a handler that runs on this thread. */
+/* Leaves a snapshot that was needed open for a handler that runs on this thread. */
 static enum err before_handler(struct call *c)
 {
-    TRY(open_snapshot(c));
     TRY(find_session(c));
     if (c->route->mode == MODE_WORK)
         end_snapshot(c);
@@ -462,8 +501,9 @@ static void run_route(struct call *c)
         submit_write(c);
     } else if (c->waiting) {
         wait_in_ticker(c);
-    } else if (!c->replied) {
-        reply_answer(c);
+    } else {
+        if (!c->replied)
+            reply_answer(c);
         call_free(c);
     }
 }

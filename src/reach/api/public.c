@@ -14,7 +14,7 @@ enum err api_status_get(struct call *c)
     json_w_object(&w);
     json_w_kv_cstr(&w, "version", GATEHOUSE_VERSION);
     json_w_kv_bool(&w, "demo", c->api->config.mail_dir != NULL);
-    json_w_kv_time(&w, "time", store_now_ms(c->tx));
+    json_w_kv_time(&w, "time", call_now_ms(c));
     json_w_end(&w);
     return call_end(c, &w);
 }
@@ -92,34 +92,56 @@ enum err api_event_plan_get(struct call *c)
     return OK;
 }
 
+/* The event's number and map, from memory where anybody may see it. */
+static enum err visible_map(struct call *c, struct shown_event *ret)
+{
+    struct event_row event;
+    struct event_id id;
+
+    TRY(CALL_ID(c, event, &id));
+    if (shown_find(c->api->shown, id, ret))
+        return OK;
+    /* Why ended: the mark must be older than the snapshot. */
+    call_close_snapshot(c);
+    struct stamp_mark mark = shown_mark(c->api->shown);
+    TRY(call_snapshot(c));
+    TRY(visible_event(c, &event));
+    *ret = (struct shown_event){.id = id, .event_no = event.no};
+    TRY(call_map(c, event.no, &ret->map));
+    if (event_is_public(&event))
+        shown_keep(c->api->shown, mark, ret);
+    return OK;
+}
+
+static void release_snapshot(void *owner)
+{
+    struct seat_snapshot *snapshot = owner;
+
+    seat_snapshot_release(&snapshot);
+}
+
 enum err api_event_availability_get(struct call *c)
 {
-    AUTO(seat_snapshot_release) struct seat_snapshot *snapshot = NULL;
-    struct event_row event;
-    struct seat_map *map;
+    struct seat_snapshot *snapshot = NULL;
+    struct shown_event event;
 
-    TRY(visible_event(c, &event));
-    TRY(call_map(c, event.no, &map));
-    TRY(seat_map_snapshot(map, &snapshot));
-    buf_init(&c->body, CALL_BODY_MAX);
-    buf_put_span(&c->body, snapshot->bytes);
-    TRY(buf_check(&c->body));
-    (void)snprintf(c->etag, sizeof c->etag, "%s", snapshot->etag);
+    TRY(visible_map(c, &event));
+    TRY(seat_map_snapshot(event.map, &snapshot));
     http_header_text(c->x, "Cache-Control", "no-cache");
-    c->type = "application/octet-stream";
+    http_reply_shared(c->x, "application/octet-stream", snapshot->bytes, snapshot->etag,
+                      release_snapshot, snapshot);
+    c->replied = true;
     return OK;
 }
 
 enum err api_event_availability_stream(struct call *c)
 {
-    struct event_row event;
-    struct seat_map *map;
+    struct shown_event event;
     char channel[40];
 
-    TRY(visible_event(c, &event));
-    TRY(call_map(c, event.no, &map));
-    TRY(ticker_watch_event(c->api->ticker, event.no, map));
-    (void)snprintf(channel, sizeof channel, "places/%lld", (long long)event.no);
+    TRY(visible_map(c, &event));
+    TRY(ticker_watch_event(c->api->ticker, event.event_no, event.map));
+    (void)snprintf(channel, sizeof channel, "places/%lld", (long long)event.event_no);
     http_reply_stream(c->x, span_text(channel));
     c->replied = true;
     return OK;

@@ -520,8 +520,9 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     TRY(open_tls(app));
     TRY(open_api(app));
     TRY(open_server(app));
-    TRY(api_start(app->api, app->writer, app->settlement, app->server));
+    /* Before the first request: what the api remembers of rows must hear of every change of them. */
     __atomic_store_n(&app->listening, true, __ATOMIC_RELEASE);
+    TRY(api_start(app->api, app->writer, app->settlement, app->server));
     return writer_call(app->writer, LANE_BACK, make_owner_link, app);
 }
 

@@ -77,6 +77,7 @@ void http_exchange_free(struct http_exchange *x)
     buf_done(&x->body);
     buf_done(&x->response.fields);
     buf_done(&x->response.body);
+    http_response_release(&x->response);
     free(x);
 }
 
@@ -85,6 +86,7 @@ void http_exchange_give(struct http_loop *loop, struct http_exchange *x)
     if (x->response.file >= 0)
         close(x->response.file);
     x->response.file = -1;
+    http_response_release(&x->response);
     loop->exchange_count--;
     if (loop->spare_exchange_count == SPARE_EXCHANGES_MAX) {
         http_exchange_free(x);

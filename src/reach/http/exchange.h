@@ -39,7 +39,9 @@ struct http_response {
     uint32_t set;      /* standard headers the handler chose itself */
     struct buf fields; /* finished lines */
     struct buf body;
-    struct span fixed; /* a body that outlives the server */
+    struct span fixed; /* a body that is not ours: it outlives the server, or is held by `owner` */
+    void (*release)(void *owner); /* NULL: nothing is held */
+    void *owner;
     const char *type;  /* static; NULL for none */
     int file;          /* or -1 */
     uint64_t file_at, file_len;
@@ -97,6 +99,12 @@ void http_reply_copy(struct http_exchange *x, int status, const char *type, stru
  */
 void http_reply_static(struct http_exchange *x, const char *type, struct span body,
                        const char *etag);
+/*
+ * The same of memory that is held by an owner: release is called once, on whatever thread, when the server needs the bytes no
+ * more, sent or not.
+ */
+void http_reply_shared(struct http_exchange *x, const char *type, struct span body,
+                       const char *etag, void (*release)(void *owner), void *owner);
 /* The first len bytes of an open file, which is taken over and closed. */
 void http_reply_file(struct http_exchange *x, int status, const char *type, int fd, uint64_t len);
 /* Copies; ETag and 304 as above, for answers made per request. */

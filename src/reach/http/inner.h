@@ -178,6 +178,8 @@ void http_server_left(struct http_server *server, struct http_address peer, bool
 /* Build x->out and x->rest from the response; a failed one becomes 500. closes: say so. */
 void http_response_build(struct http_exchange *x, const char *date, bool closes);
 void http_response_init(struct http_exchange *x);
+/* Let go of a body that is held for somebody else. */
+void http_response_release(struct http_response *p);
 
 /* --- sse.c -------------------------------------------------------------------------------------------------------- */
 

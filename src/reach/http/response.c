@@ -5,7 +5,8 @@
 
 #include "reach/http/inner.h"
 
-enum { BODY_JOINED_MAX = 16 * 1024 };
+/* A body up to this size is copied behind its head: one piece costs less than two, one TLS record less than two. */
+enum { BODY_JOINED_MAX = 16 * 1024, FIXED_JOINED_MAX = 2 * 1024 };
 
 struct standard {
     const char *name, *value; /* no value: the config's */
@@ -73,15 +74,23 @@ const char *http_status_words(int status)
     return "";
 }
 
+void http_response_release(struct http_response *p)
+{
+    if (p->release)
+        p->release(p->owner);
+    p->release = NULL;
+    p->fixed = (struct span){0};
+}
+
 void http_response_init(struct http_exchange *x)
 {
     struct http_response *p = &x->response;
+    http_response_release(p);
     buf_reset(&p->fields);
     buf_reset(&p->body);
     p->status = 0;
     p->failed = p->streams = false;
     p->set = 0;
-    p->fixed = (struct span){0};
     p->type = NULL;
     p->file = -1;
     p->file_at = p->file_len = 0;
@@ -180,6 +189,17 @@ void http_reply_static(struct http_exchange *x, const char *type, struct span bo
         p->fixed = body;
 }
 
+void http_reply_shared(struct http_exchange *x, const char *type, struct span body,
+                       const char *etag, void (*release)(void *owner), void *owner)
+{
+    http_response_release(&x->response);
+    http_reply_static(x, type, body, etag);
+    x->response.release = release;
+    x->response.owner = owner;
+    if (x->response.status == 304)
+        http_response_release(&x->response);
+}
+
 void http_reply_tagged(struct http_exchange *x, const char *type, struct buf *body,
                        const char *etag)
 {
@@ -237,7 +257,7 @@ void http_reply_problem(struct http_exchange *x, const struct http_problem *prob
     char uri[256];
 
     buf_reset(&p->body);
-    p->fixed = (struct span){0};
+    http_response_release(p);
     if (snprintf(uri, sizeof uri, "%s%s", base, type) >= (int)sizeof uri)
         p->failed = true;
     buf_put_text(&p->body, "{\"type\":");
@@ -371,8 +391,9 @@ void http_response_build(struct http_exchange *x, const char *date, bool closes)
             close(p->file);
         p->file = -1;
     } else if (p->file < 0) {
+        bool apart = p->fixed.data && !(x->conn && x->conn->tls);
         x->rest = p->fixed.data ? p->fixed : buf_span(&p->body);
-        if (x->rest.len <= BODY_JOINED_MAX) {
+        if (x->rest.len <= (apart ? FIXED_JOINED_MAX : BODY_JOINED_MAX)) {
             buf_put_span(out, x->rest);
             x->rest = (struct span){0};
         }

@@ -12,7 +12,7 @@ static struct clock_shifted shifted;
 static struct {
     pthread_mutex_t lock;
     struct http_exchange *waiting; /* deferred exchanges, linked by user */
-    _Atomic int deferred, done, last_status;
+    _Atomic int deferred, done, last_status, released;
     char client[HTTP_ADDRESS_TEXT_MAX];
     bool secure;
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -36,6 +36,18 @@ static void handle_body(struct http_exchange *x)
     http_reply_json(x, 201, &body);
 }
 
+static void let_go(void *owner)
+{
+    atomic_fetch_add((_Atomic int *)owner, 1);
+}
+
+static void handle_shared(struct http_exchange *x)
+{
+    http_reply_shared(x, "text/plain", span_of(large, 5000), "\"v1\"", let_go, &seen.released);
+    if (span_eq_text(x->request.path, "/shared/twice"))
+        http_reply_shared(x, "text/plain", span_of(large, 5000), NULL, let_go, &seen.released);
+}
+
 static void handle(void *context, struct http_exchange *x)
 {
     struct span path = x->request.path;
@@ -56,6 +68,8 @@ static void handle(void *context, struct http_exchange *x)
         http_reply_empty(x, 303);
     } else if (span_eq_text(path, "/tagged")) {
         http_reply_static(x, "text/plain", SPAN_LIT("tagged"), "\"v1\"");
+    } else if (span_starts(path, "/shared")) {
+        handle_shared(x);
     } else if (span_eq_text(path, "/nothing")) {
         http_reply_empty(x, 204);
     } else if (span_eq_text(path, "/csp")) {
@@ -115,7 +129,7 @@ static void config_for_tests(struct http_config *config)
     config->done = done;
     memset(large, 'x', sizeof large);
     seen.waiting = NULL;
-    seen.deferred = seen.done = 0;
+    seen.deferred = seen.done = seen.released = 0;
 }
 
 static int start(void **state)
@@ -366,6 +380,45 @@ static void a_handler_without_one_lawful_answer_answers_500(void **state)
         assert_null(strstr(text_of(&in), "evil"));
         assert_int_equal(count_of(text_of(&in), "\r\nRequest-Id: "), 1);
     }
+}
+
+static void a_shared_body_is_let_go_once_whatever_became_of_it(void **state)
+{
+    static const struct {
+        const char *request, *status;
+        int released;
+        size_t body;
+    } all[] = {
+        {"GET /shared HTTP/1.1\r\n", "200 OK", 1, 5000},
+        {"HEAD /shared HTTP/1.1\r\n", "200 OK", 1, 0},
+        {"GET /shared HTTP/1.1\r\nIf-None-Match: \"v1\"\r\n", "304 Not Modified", 1, 0},
+        {"GET /shared HTTP/1.1\r\nIf-None-Match: \"v2\"\r\n", "200 OK", 1, 5000},
+        {"GET /shared/twice HTTP/1.1\r\n", "500 Internal", 2, 0},
+    };
+    int released = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        AUTO(buf_done) struct buf in = {0};
+        char request[200];
+
+        buf_init(&in, 1 << 20);
+        (void)snprintf(request, sizeof request, "%sHost: h\r\nConnection: close\r\n\r\n",
+                       all[i].request);
+        converse(request, &in);
+        assert_non_null(strstr(text_of(&in), all[i].status));
+        const char *end = strstr(text_of(&in), "\r\n\r\n");
+        assert_non_null(end);
+        if (all[i].released == 1)
+            assert_int_equal(strlen(end + 4), all[i].body);
+        released += all[i].released;
+        EVENTUALLY(seen.released == released);
+    }
+    /* The client leaves before it has everything. */
+    int fd = dial_server();
+    assert_true(say(fd, "GET /shared HTTP/1.1\r\nHost: h\r\n\r\n"));
+    close(fd);
+    EVENTUALLY(seen.released == released + 1);
 }
 
 static void a_known_entity_tag_gets_304(void **state)
@@ -709,6 +762,7 @@ int main(void)
         T(every_answer_carries_the_standard_headers),
         T(a_handler_without_one_lawful_answer_answers_500),
         T(a_known_entity_tag_gets_304),
+        T(a_shared_body_is_let_go_once_whatever_became_of_it),
         T(an_empty_answer_has_no_length_and_no_body),
         T(an_error_becomes_a_problem_that_keeps_our_secrets),
         T(answers_may_come_from_other_threads),

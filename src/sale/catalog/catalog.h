@@ -130,7 +130,9 @@ RESULT event_set_status(struct store_tx *tx, const struct catalog *c,
 /* Of this organiser, whatever its status. */
 RESULT event_get(struct store_tx *tx, struct arena *a, int64_t organiser_no, struct event_id id,
                  struct event_row *ret_event);
-/* As the public sees it: on sale or closed, else ERR_NOT_FOUND "no_event". */
+/* On sale or closed. */
+bool event_is_public(const struct event_row *e);
+/* As the public sees it: ERR_NOT_FOUND "no_event" when it is not public. */
 RESULT event_get_public(struct store_tx *tx, struct arena *a, struct event_id id,
                         struct event_row *ret_event);
 RESULT venue_get(struct store_tx *tx, struct arena *a, int64_t organiser_no, struct venue_id id,

@@ -297,14 +297,18 @@ enum err event_get(struct store_tx *tx, struct arena *a, int64_t organiser_no, s
     return OK;
 }
 
+bool event_is_public(const struct event_row *e)
+{
+    return e->status == EVENT_ON_SALE || e->status == EVENT_CLOSED;
+}
+
 enum err event_get_public(struct store_tx *tx, struct arena *a, struct event_id id,
                           struct event_row *ret_event)
 {
     struct event_row e;
 
     TRY(store_event_by_id(tx, a, id, &e));
-    ENSURE(e.status == EVENT_ON_SALE || e.status == EVENT_CLOSED, ERR_NOT_FOUND, "no_event",
-           "There is no such thing.");
+    ENSURE(event_is_public(&e), ERR_NOT_FOUND, "no_event", "There is no such thing.");
     *ret_event = e;
     return OK;
 }

@@ -11,7 +11,8 @@ enum note_kind {
     NOTE_ALERT,   /* an alert was raised: a = alert_no, c = organiser_no */
     NOTE_ORDER,   /* an order changed: a = event_no, c and d = its id, big-endian halves */
     NOTE_EVENT,   /* an event or its prices changed: a = event_no, c = its version now */
-    NOTE_SESSION, /* sessions, grants or devices changed: cached decisions are void */
+    NOTE_SESSION, /* sessions, grants or devices changed, what was remembered of them is void: a = account_no, 0: of no
+                     one account */
 };
 
 enum place_state {

@@ -160,7 +160,7 @@ const struct store_config *store_config_of(const struct store *s)
 }
 
 /* D2: the clock, but never less than a transaction before was told. */
-static int64_t read_now(struct store *s)
+int64_t store_time_ms(struct store *s)
 {
     int64_t now = clock_now_ms(s->config.clock);
     int64_t last = __atomic_load_n(&s->last_now_ms, __ATOMIC_ACQUIRE);
@@ -204,7 +204,7 @@ enum err store_read_begin(struct store_reader *r, struct store_tx **ret_tx)
     INVARIANT(!r->in_tx, "a reader has one snapshot at a time");
     TRY(r->tx.driver->begin(r->conn, false));
     r->in_tx = true;
-    r->tx.now_ms = read_now(r->tx.store);
+    r->tx.now_ms = store_time_ms(r->tx.store);
     *ret_tx = &r->tx;
     return OK;
 }
@@ -242,7 +242,7 @@ enum err tx_begin(struct store *s, struct store_tx **ret_tx)
     INVARIANT(s->conn && !s->in_tx, "one write transaction at a time");
     TRY(s->config.driver->begin(s->conn, true));
     s->in_tx = true;
-    s->tx.now_ms = read_now(s);
+    s->tx.now_ms = store_time_ms(s);
     s->tx.note_count = 0;
     *ret_tx = &s->tx;
     return OK;

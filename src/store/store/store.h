@@ -162,6 +162,9 @@ RESULT store_open(const struct store_config *config, struct store **ret_store);
 void store_close(struct store *s);
 int store_schema_version(void); /* of this program */
 
+/* Unix milliseconds without a transaction, by the rule of D2. */
+int64_t store_time_ms(struct store *s);
+
 /* A reader is a read-only connection owned by one thread. */
 struct store_reader;
 RESULT store_reader_open(struct store *s, struct store_reader **ret_reader);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/store/notes.h"
+
 #define INT_OR_NULL(n) ((n) == 0 ? sv_null() : sv_int(n))
 
 static enum err read_grant(struct store_rows *rows, struct grant_row *ret_row)
@@ -20,8 +22,15 @@ static enum err read_grant(struct store_rows *rows, struct grant_row *ret_row)
     return OK;
 }
 
+/* Here and not in the rooms above: see store_auth.c. */
+static void access_changed(struct store_tx *tx, int64_t account_no)
+{
+    store_note(tx, (struct store_note){.kind = NOTE_SESSION, .a = account_no});
+}
+
 enum err store_grant_insert(struct store_tx *tx, const struct grant_row *row)
 {
+    access_changed(tx, row->account_no);
     return store_exec_audited(tx, SQL_grant_insert, row->id.b,
                               SQL_ARGS(sv_id(row->id), sv_int(row->account_no),
                                        sv_int(row->organiser_no), sv_int(row->event_no),
@@ -30,12 +39,13 @@ enum err store_grant_insert(struct store_tx *tx, const struct grant_row *row)
                               NULL);
 }
 
-enum err store_grant_revoke(struct store_tx *tx, struct grant_id id, bool *ret_revoked)
+enum err store_grant_revoke(struct store_tx *tx, const struct grant_row *grant, bool *ret_revoked)
 {
     int64_t changed;
 
-    TRY(store_exec_audited(tx, SQL_grant_revoke, id.b,
-                           SQL_ARGS(sv_id(id), sv_int(store_now_ms(tx))), &changed));
+    TRY(store_exec_audited(tx, SQL_grant_revoke, grant->id.b,
+                           SQL_ARGS(sv_id(grant->id), sv_int(store_now_ms(tx))), &changed));
+    access_changed(tx, grant->account_no);
     *ret_revoked = changed == 1;
     return OK;
 }
@@ -93,11 +103,14 @@ enum err store_grant_owners_besides(struct store_tx *tx, int64_t at_ms, struct g
                            SQL_ARGS(sv_int(at_ms), sv_id(grant), sv_int(account_no)), ret_count);
 }
 
-enum err store_grant_set_staff(struct store_tx *tx, struct account_id account, bool *ret_changed)
+enum err store_grant_set_staff(struct store_tx *tx, const struct account_row *account,
+                               bool *ret_changed)
 {
     int64_t changed;
 
-    TRY(store_exec_audited(tx, SQL_grant_set_staff, account.b, SQL_ARGS(sv_id(account)), &changed));
+    TRY(store_exec_audited(tx, SQL_grant_set_staff, account->id.b, SQL_ARGS(sv_id(account->id)),
+                           &changed));
+    access_changed(tx, account->no);
     *ret_changed = changed == 1;
     return OK;
 }

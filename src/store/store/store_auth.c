@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/store/notes.h"
+
 #define HASH(h) sv_blob(span_of((h), 32))
 
 static const char *const statuses[] = {"pending", "active", "suspended", "erased"};
@@ -99,13 +101,20 @@ enum err store_account_sealed(struct store_tx *tx, int64_t account_no, struct bu
     return OK;
 }
 
-enum err store_account_set_status(struct store_tx *tx, struct account_id id,
+/* Here and not in the rooms above: a statement that changes what a session may do cannot be run without saying so. */
+static void sessions_changed(struct store_tx *tx, int64_t account_no)
+{
+    store_note(tx, (struct store_note){.kind = NOTE_SESSION, .a = account_no});
+}
+
+enum err store_account_set_status(struct store_tx *tx, const struct account_row *account,
                                   enum account_status status, bool *ret_changed)
 {
     int64_t changed;
 
-    TRY(store_exec_audited(tx, SQL_account_set_status, id.b,
-                           SQL_ARGS(sv_id(id), sv_str(statuses[status])), &changed));
+    TRY(store_exec_audited(tx, SQL_account_set_status, account->id.b,
+                           SQL_ARGS(sv_id(account->id), sv_str(statuses[status])), &changed));
+    sessions_changed(tx, account->no);
     *ret_changed = changed == 1;
     return OK;
 }
@@ -207,8 +216,13 @@ enum err store_session_each(struct store_tx *tx, int64_t account_no,
 
 enum err store_session_touch(struct store_tx *tx, struct session_id id, int64_t least_ms)
 {
-    return store_exec(tx, SQL_session_touch,
-                      SQL_ARGS(sv_id(id), sv_int(store_now_ms(tx)), sv_int(least_ms)), NULL);
+    AUTO(store_rows_done) struct store_rows rows = {0};
+
+    TRY(store_query(tx, SQL_session_touch,
+                    SQL_ARGS(sv_id(id), sv_int(store_now_ms(tx)), sv_int(least_ms)), &rows));
+    if (store_next(&rows))
+        sessions_changed(tx, store_int(&rows, 0));
+    return store_rows_end(&rows);
 }
 
 enum err store_session_end(struct store_tx *tx, int64_t account_no, struct session_id id,
@@ -218,12 +232,14 @@ enum err store_session_end(struct store_tx *tx, int64_t account_no, struct sessi
 
     TRY(store_exec(tx, SQL_session_end,
                    SQL_ARGS(sv_id(id), sv_int(account_no), sv_int(store_now_ms(tx))), &changed));
+    sessions_changed(tx, account_no);
     *ret_ended = changed == 1;
     return OK;
 }
 
 enum err store_session_end_all(struct store_tx *tx, int64_t account_no)
 {
+    sessions_changed(tx, account_no);
     return store_exec(tx, SQL_session_end_all,
                       SQL_ARGS(sv_int(account_no), sv_int(store_now_ms(tx))), NULL);
 }

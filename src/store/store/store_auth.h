@@ -6,6 +6,9 @@
  * store_auth - rows of account, session and one_time. For trust/auth; trust/access reads accounts.
  *
  * account.totp_sealed is one byte, enum totp_state, and the sealed secret. The state is bound into the seal by trust/auth.
+ *
+ * What changes a session that is found, or who owns it, leaves NOTE_SESSION. A new session needs none: nobody has found it yet;
+ * one that is forgotten neither: its time is over.
  */
 #include "store/store/store.h"
 
@@ -45,7 +48,7 @@ RESULT store_account_by_mail(struct store_tx *tx, const uint8_t mail_hash[32],
 RESULT store_account_sealed(struct store_tx *tx, int64_t account_no, struct buf *mail,
                             struct buf *name, struct buf *totp);
 /* Audited: the caller appends the entry. ret_changed: it had another one. */
-RESULT store_account_set_status(struct store_tx *tx, struct account_id id,
+RESULT store_account_set_status(struct store_tx *tx, const struct account_row *account,
                                 enum account_status status, bool *ret_changed);
 RESULT store_account_set_totp(struct store_tx *tx, struct account_id id, struct span sealed,
                               int64_t step);

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "store/store/notes.h"
 #include "store/store/store_access.h"
 #include "store/store/store_auth.h"
 
@@ -210,11 +209,6 @@ static enum err entry_actor(struct store_tx *tx, struct entry_draft *d, const st
     return OK;
 }
 
-static void note_change(struct store_tx *tx, int64_t account_no)
-{
-    store_note(tx, (struct store_note){.kind = NOTE_SESSION, .a = account_no});
-}
-
 static enum err give(struct store_tx *tx, struct ledger *ledger, const struct access *by,
                      const struct grant_request *req, const struct account_row *account)
 {
@@ -229,7 +223,7 @@ static enum err give(struct store_tx *tx, struct ledger *ledger, const struct ac
 
     (void)snprintf(row.role, sizeof row.role, "%s", role_name(req->role));
     TRY(store_grant_insert(tx, &row));
-    TRY(store_grant_set_staff(tx, account->id, &changed));
+    TRY(store_grant_set_staff(tx, account, &changed));
     entry_begin(&d, tx, ENTRY_grant_given, req->organiser_no, req->event_no);
     entry_id(&d, FIELD_grant, req->id.b);
     entry_person(&d, FIELD_account, account->person_no, span_of(account->id.b, ID_BYTES));
@@ -240,9 +234,7 @@ static enum err give(struct store_tx *tx, struct ledger *ledger, const struct ac
     entry_names(&d, AUDIT_role_grant, req->id.b);
     if (changed)
         entry_names(&d, AUDIT_account, account->id.b);
-    TRY(ledger_append(tx, ledger, &d, NULL));
-    note_change(tx, req->account_no);
-    return OK;
+    return ledger_append(tx, ledger, &d, NULL);
 }
 
 /* ret_known: this grant is there already, as asked for. */
@@ -322,7 +314,7 @@ enum err access_grant_revoke(struct store_tx *tx, struct ledger *ledger, const s
     TRY(e);
     TRY(grant_of_row(&row, &g));
     TRY(check_revoke(tx, by, &g));
-    TRY(store_grant_revoke(tx, id, &revoked));
+    TRY(store_grant_revoke(tx, &row, &revoked));
     if (!revoked)
         return OK;
     TRY(store_account_by_no(tx, g.account_no, &account));
@@ -333,9 +325,7 @@ enum err access_grant_revoke(struct store_tx *tx, struct ledger *ledger, const s
         entry_person(&d, FIELD_account, account.person_no, span_of(account.id.b, ID_BYTES));
     TRY(entry_actor(tx, &d, by));
     entry_names(&d, AUDIT_role_grant, id.b);
-    TRY(ledger_append(tx, ledger, &d, NULL));
-    note_change(tx, g.account_no);
-    return OK;
+    return ledger_append(tx, ledger, &d, NULL);
 }
 
 struct collecting {

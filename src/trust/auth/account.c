@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "store/store/notes.h"
 #include "store/store/store_access.h"
 
 #define COLUMN_MAIL "account.mail"
@@ -225,9 +224,7 @@ enum err auth_account_suspend(struct store_tx *tx, const struct auth *auth, int6
         return OK;
     TRY(account_active(tx, account_no, &a));
     TRY(check_not_last_owner(tx, account_no));
-    TRY(store_account_set_status(tx, a.id, ACCOUNT_SUSPENDED, &changed));
+    TRY(store_account_set_status(tx, &a, ACCOUNT_SUSPENDED, &changed));
     TRY(store_session_end_all(tx, account_no));
-    TRY(account_entry(tx, auth, &a, "status", "suspended", true));
-    store_note(tx, (struct store_note){.kind = NOTE_SESSION, .a = account_no});
-    return OK;
+    return account_entry(tx, auth, &a, "status", "suspended", true);
 }

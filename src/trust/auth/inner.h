@@ -36,6 +36,12 @@ RESULT token_make(struct store_tx *tx, char ret_text[AUTH_TOKEN_TEXT],
                   uint8_t ret_hash[SHA256_BYTES]);
 /* False when it is not of that form. */
 bool token_hash(struct span text, uint8_t ret_hash[SHA256_BYTES]);
+/* Neither past its end nor idle too long. */
+bool session_is_live(const struct session_row *row, int64_t now_ms);
+void session_fill(const struct session_row *row, int64_t now_ms, struct session *ret_session);
+/* A live one. ERR_UNAUTHENTICATED "no_session". */
+RESULT session_row_by_token(struct store_tx *tx, struct span token, uint8_t ret_hash[SHA256_BYTES],
+                            struct session_row *ret_row);
 /* A live session of this account. ERR_UNAUTHENTICATED "no_session". */
 RESULT session_need(struct store_tx *tx, int64_t account_no, struct session_id id,
                     struct session_row *ret_row);

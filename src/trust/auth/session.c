@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "ground/encode/base64.h"
-#include "store/store/notes.h"
 
 enum { TOUCH_AFTER_MS = 60 * 1000 };
 
@@ -45,14 +44,14 @@ static int64_t absolute_end(const struct session_row *s)
 }
 
 /* Why the account's present flag decides: who became staff is held to the shorter limits at once. */
-static bool is_live(const struct session_row *s, int64_t now_ms)
+bool session_is_live(const struct session_row *s, int64_t now_ms)
 {
     int64_t idle_ms = s->staff ? AUTH_STAFF_IDLE_MS : AUTH_FAN_IDLE_MS;
 
     return now_ms < absolute_end(s) && now_ms - s->seen_ms < idle_ms;
 }
 
-static void fill_session(const struct session_row *row, int64_t now_ms, struct session *ret_session)
+void session_fill(const struct session_row *row, int64_t now_ms, struct session *ret_session)
 {
     *ret_session = (struct session){.id = row->id,
                                     .account_no = row->account_no,
@@ -106,7 +105,7 @@ enum err session_need(struct store_tx *tx, int64_t account_no, struct session_id
 
     if (e != ERR_NOT_FOUND)
         TRY(e);
-    ENSURE(e == OK && row.account_no == account_no && is_live(&row, store_now_ms(tx)),
+    ENSURE(e == OK && row.account_no == account_no && session_is_live(&row, store_now_ms(tx)),
            ERR_UNAUTHENTICATED, "no_session", "The session is over; sign in.");
     *ret_row = row;
     return OK;
@@ -121,8 +120,22 @@ enum err session_raise(struct store_tx *tx, const struct session_row *old,
     TRY(store_session_end(tx, old->account_no, old->id, &ended));
     ENSURE(ended, ERR_UNAUTHENTICATED, "no_session", "The session is over; sign in.");
     row.level = 2;
-    TRY(session_insert(tx, &row, ret_session));
-    store_note(tx, (struct store_note){.kind = NOTE_SESSION, .a = old->account_no});
+    return session_insert(tx, &row, ret_session);
+}
+
+enum err session_row_by_token(struct store_tx *tx, struct span token,
+                              uint8_t ret_hash[SHA256_BYTES], struct session_row *ret_row)
+{
+    struct session_row row;
+    enum err e = ERR_NOT_FOUND;
+
+    if (token_hash(token, ret_hash))
+        e = store_session_by_token(tx, ret_hash, &row);
+    if (e != ERR_NOT_FOUND)
+        TRY(e);
+    ENSURE(e == OK && session_is_live(&row, store_now_ms(tx)), ERR_UNAUTHENTICATED, "no_session",
+           "Sign in first.");
+    *ret_row = row;
     return OK;
 }
 
@@ -130,15 +143,9 @@ enum err auth_session_find(struct store_tx *tx, struct span token, struct sessio
 {
     uint8_t hash[SHA256_BYTES];
     struct session_row row;
-    enum err e = ERR_NOT_FOUND;
 
-    if (token_hash(token, hash))
-        e = store_session_by_token(tx, hash, &row);
-    if (e != ERR_NOT_FOUND)
-        TRY(e);
-    ENSURE(e == OK && is_live(&row, store_now_ms(tx)), ERR_UNAUTHENTICATED, "no_session",
-           "Sign in first.");
-    fill_session(&row, store_now_ms(tx), ret_session);
+    TRY(session_row_by_token(tx, token, hash, &row));
+    session_fill(&row, store_now_ms(tx), ret_session);
     return OK;
 }
 
@@ -153,7 +160,6 @@ enum err auth_session_end(struct store_tx *tx, int64_t account_no, struct sessio
 
     TRY(store_session_end(tx, account_no, id, &ended));
     ENSURE(ended, ERR_NOT_FOUND, "no_session", "There is no such session.");
-    store_note(tx, (struct store_note){.kind = NOTE_SESSION, .a = account_no});
     return OK;
 }
 
@@ -167,8 +173,8 @@ static bool collect(void *context, const struct session_row *row)
 {
     struct collecting *c = context;
 
-    if (c->count < c->max && is_live(row, c->now_ms))
-        fill_session(row, c->now_ms, &c->sessions[c->count++]);
+    if (c->count < c->max && session_is_live(row, c->now_ms))
+        session_fill(row, c->now_ms, &c->sessions[c->count++]);
     return c->count < c->max;
 }
 
