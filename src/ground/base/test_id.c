@@ -111,42 +111,12 @@ static void new_ids_sort_by_their_time(void **state)
     assert_true(get_u64be(a.b) >> 16 == UINT64_C(1800000000000));
 }
 
-static void the_kernel_gives_different_bytes(void **state)
-{
-    uint8_t a[32], b[32];
-    (void)state;
-    rng_fill(rng_system(), a, sizeof a);
-    rng_fill(rng_system(), b, sizeof b);
-    assert_memory_not_equal(a, b, sizeof a);
-}
-
-static void a_seed_repeats_and_stays_below_its_bound(void **state)
-{
-    struct rng_seeded a, b;
-    unsigned seen[5] = {0};
-    (void)state;
-    rng_seeded_init(&a, 9);
-    rng_seeded_init(&b, 9);
-    for (int i = 0; i < 5000; i++) {
-        uint64_t v = rng_below(&a.rng, 5);
-        assert_true(v < 5 && v == rng_below(&b.rng, 5));
-        seen[v]++;
-    }
-    for (int i = 0; i < 5; i++)
-        assert_true(seen[i] > 800);
-    assert_int_equal(rng_below(&a.rng, 1), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids_go_out_and_come_back),
-        cmocka_unit_test(extremes_have_their_text),
-        cmocka_unit_test(anything_else_is_refused),
-        cmocka_unit_test(a_text_names_one_id_only),
+        cmocka_unit_test(ids_go_out_and_come_back),   cmocka_unit_test(extremes_have_their_text),
+        cmocka_unit_test(anything_else_is_refused),   cmocka_unit_test(a_text_names_one_id_only),
         cmocka_unit_test(new_ids_sort_by_their_time),
-        cmocka_unit_test(the_kernel_gives_different_bytes),
-        cmocka_unit_test(a_seed_repeats_and_stays_below_its_bound),
     };
     return cmocka_run_group_tests_name("base/id", tests, NULL, NULL);
 }

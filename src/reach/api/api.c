@@ -113,7 +113,6 @@ static enum err build(struct api *api)
     api->catalog = (struct catalog){.ledger = c->ledger};
     TRY(readers_new(&api->readers));
     TRY(session_cache_new(SESSIONS_REMEMBERED, &api->sessions));
-    TRY(shown_new(&api->shown));
     TRY(open_router(api));
     TRY(http_rate_open(rate_classes, COUNT_OF(rate_classes), RATE_SLOTS, c->clock, c->rng,
                        &api->rates));
@@ -143,7 +142,6 @@ void api_free(struct api *api)
         return;
     readers_free(api->readers);
     session_cache_free(api->sessions);
-    shown_free(api->shown);
     http_router_close(api->router);
     http_rate_close(api->rates);
     http_files_close(api->files);
@@ -182,7 +180,6 @@ void api_committed(struct api *api, const struct store_note *notes, size_t count
     bool work = false;
 
     session_cache_committed(api->sessions, notes, count);
-    shown_committed(api->shown, notes, count);
     for (size_t i = 0; i < count; i++)
         work |= notes[i].kind == NOTE_JOB || notes[i].kind == NOTE_ORDER;
     /* Not before there is a ticker, and not once drained: settlement stops before the writer does. */

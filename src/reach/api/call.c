@@ -167,6 +167,7 @@ enum err call_write(struct call *c, enum err (*write)(struct call *c), void *arg
 {
     c->write = write;
     c->args = args;
+    c->answered_before = c->body.len > 0;
     return OK;
 }
 

@@ -12,7 +12,6 @@
 #include "door/admission/admission.h"
 #include "ground/encode/json.h"
 #include "reach/api/api.h"
-#include "reach/api/shown.h"
 #include "reach/http/rate.h"
 #include "reach/http/router.h"
 #include "sale/catalog/catalog.h"
@@ -93,6 +92,8 @@ struct call {
     struct err_info failure; /* the write's, when `refused` */
     bool refused; /* the write commits, yet the answer is `failure` (a counted failure) */
     void *args;   /* the handler's own, in the arena */
+    bool
+        answered_before; /* the body was there when the write was left: it records that it was read */
     /* Fills the answer after the commit, on the loop of the connection, from what the write left in args: no transaction. */
     enum err (*show)(struct call *c);
     void (*finally)(
@@ -116,7 +117,6 @@ struct api {
     char openapi_etag[44];
     struct readers *readers;
     struct session_cache *sessions;
-    struct shown *shown;
     struct pool *pool;
     struct ticker *ticker;
     bool open; /* atomic: pool, ticker and writer are there */

@@ -269,7 +269,8 @@ static enum err run_write(struct store_tx *tx, struct command *command)
     c->tx = tx;
     c->writing = true;
     /* It may be the second run: what the first one answered never happened. */
-    buf_done(&c->body);
+    if (!c->answered_before)
+        buf_done(&c->body);
     c->refused = false;
     c->set_cookie[0] = c->etag[0] = '\0';
     c->location = NULL;

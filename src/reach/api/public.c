@@ -92,25 +92,31 @@ enum err api_event_plan_get(struct call *c)
     return OK;
 }
 
-/* The event's number and map, from memory where anybody may see it. */
-static enum err visible_map(struct call *c, struct shown_event *ret)
+/* The map of an event that anybody may see, when it is all in memory; else NULL. */
+static struct seat_map *shown_map(struct call *c, struct event_id id)
 {
+    AUTO(event_facts_release) struct event_facts *facts = NULL;
+    struct seat_map *map = seat_maps_find_event(c->api->config.maps, id);
+
+    if (map && seat_map_version(map) != 0) /* 0: so far only the writer looked at it */
+        facts = seat_map_facts_kept(map);
+    return facts && event_is_public(&facts->row) ? map : NULL;
+}
+
+static enum err visible_map(struct call *c, struct seat_map **ret_map)
+{
+    AUTO(event_facts_release) struct event_facts *facts = NULL;
     struct event_row event;
     struct event_id id;
 
     TRY(CALL_ID(c, event, &id));
-    if (shown_find(c->api->shown, id, ret))
+    *ret_map = shown_map(c, id);
+    if (*ret_map)
         return OK;
-    /* Why ended: the mark must be older than the snapshot. */
-    call_close_snapshot(c);
-    struct stamp_mark mark = shown_mark(c->api->shown);
     TRY(call_snapshot(c));
     TRY(visible_event(c, &event));
-    *ret = (struct shown_event){.id = id, .event_no = event.no};
-    TRY(call_map(c, event.no, &ret->map));
-    if (event_is_public(&event))
-        shown_keep(c->api->shown, mark, ret);
-    return OK;
+    TRY(call_map(c, event.no, ret_map));
+    return seat_map_facts(*ret_map, c->tx, &facts); /* read, so that the next need not */
 }
 
 static void release_snapshot(void *owner)
@@ -123,10 +129,10 @@ static void release_snapshot(void *owner)
 enum err api_event_availability_get(struct call *c)
 {
     struct seat_snapshot *snapshot = NULL;
-    struct shown_event event;
+    struct seat_map *map;
 
-    TRY(visible_map(c, &event));
-    TRY(seat_map_snapshot(event.map, &snapshot));
+    TRY(visible_map(c, &map));
+    TRY(seat_map_snapshot(map, &snapshot));
     http_header_text(c->x, "Cache-Control", "no-cache");
     http_reply_shared(c->x, "application/octet-stream", snapshot->bytes, snapshot->etag,
                       release_snapshot, snapshot);
@@ -136,12 +142,13 @@ enum err api_event_availability_get(struct call *c)
 
 enum err api_event_availability_stream(struct call *c)
 {
-    struct shown_event event;
+    struct seat_map *map;
     char channel[40];
 
-    TRY(visible_map(c, &event));
-    TRY(ticker_watch_event(c->api->ticker, event.event_no, event.map));
-    (void)snprintf(channel, sizeof channel, "places/%lld", (long long)event.event_no);
+    TRY(visible_map(c, &map));
+    int64_t event_no = seat_map_event_no(map);
+    TRY(ticker_watch_event(c->api->ticker, event_no, map));
+    (void)snprintf(channel, sizeof channel, "places/%lld", (long long)event_no);
     http_reply_stream(c->x, span_text(channel));
     c->replied = true;
     return OK;

@@ -200,8 +200,7 @@ static enum err load_extras(struct call *c, const struct order_row *o, struct or
     if (o->status == ORDER_AWAITING)
         return OK;
     TRY(store_tickets_of_order(c->tx, o->id, x->tickets, ORDER_LINES_MAX, &x->ticket_count));
-    return store_refunds_of_order(c->tx, o->id, x->refunds, COUNT_OF(x->refunds),
-                                  &x->refund_count);
+    return store_refunds_of_order(c->tx, o->id, x->refunds, COUNT_OF(x->refunds), &x->refund_count);
 }
 
 static void write_extras(struct json_writer *w, const struct order_extras *x)

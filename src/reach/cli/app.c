@@ -42,6 +42,7 @@ struct app {
     bool mails_shown; /* demonstration: to anybody who asks */
     struct test_clock *test_clock;
     const struct clock *clock;
+    struct rng_buffered *rng;
 
     struct proc_child signer_child, courier_child;
     struct signer_client signer;
@@ -155,7 +156,7 @@ static enum err open_keyring(struct app *app)
                                           .path = "keys/keyring",
                                           .master = master.b,
                                           .clock = app->clock,
-                                          .rng = rng_system(),
+                                          .rng = rng_buffered_rng(app->rng),
                                           .may_create = access(database, F_OK) != 0};
     TRY(keyring_open(&config, &app->keyring));
     return ledger_new(app->keyring, &app->ledger);
@@ -171,7 +172,7 @@ static enum err open_store(struct app *app)
     const struct store_config config = {.driver = store_sqlite(),
                                         .url = database,
                                         .clock = app->clock,
-                                        .rng = rng_system(),
+                                        .rng = rng_buffered_rng(app->rng),
                                         .backup_dir = backup};
     TRY(store_open(&config, &app->store));
     TRY(seat_maps_new(app->store, &app->maps));
@@ -509,6 +510,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
         TRY(test_clock_start(clock_file, &app->test_clock));
         app->clock = test_clock_clock(app->test_clock);
     }
+    TRY(rng_buffered_open(rng_system(), &app->rng));
     TRY(open_keyring(app));
     TRY(open_store(app));
     TRY(open_log(app));
@@ -575,6 +577,7 @@ void app_close(struct app *app)
     proc_stop(&app->courier_child, STOP_GRACE_MS);
     proc_stop(&app->signer_child, STOP_GRACE_MS);
     test_clock_stop(app->test_clock);
+    rng_buffered_close(app->rng);
     buf_done(&app->webhook_secret);
     buf_done(&app->ca_pem);
     free(app);

@@ -42,8 +42,8 @@ struct http_response {
     struct span fixed; /* a body that is not ours: it outlives the server, or is held by `owner` */
     void (*release)(void *owner); /* NULL: nothing is held */
     void *owner;
-    const char *type;  /* static; NULL for none */
-    int file;          /* or -1 */
+    const char *type; /* static; NULL for none */
+    int file;         /* or -1 */
     uint64_t file_at, file_len;
     char channel[HTTP_CHANNEL_NAME_MAX];
 };

@@ -11,7 +11,8 @@ enum {
     RESTART_BYTES = 64 << 20,      /* log size past which the writer restarts it */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
     COPY_BYTES = 4 << 20,          /* growth of the log that wakes the copying thread */
-    CAREFUL_BATCHES = 256, /* with savepoints, after one was lost: whoever fails half way on purpose does not make all run twice */
+    CAREFUL_BATCHES =
+        256, /* with savepoints, after one was lost: whoever fails half way on purpose does not make all run twice */
 };
 
 struct lane {

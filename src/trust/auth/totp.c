@@ -167,7 +167,8 @@ enum err auth_totp_begin(struct store_tx *tx, const struct auth *auth, int64_t a
     ENSURE(a.totp != TOTP_ACTIVE, ERR_CONFLICT, "totp_active",
            "The account has a second factor already.");
     TRY(auth_account_by_no(tx, auth, account_no, &account));
-    rng_fill(store_rng(tx), secret.b, TOTP_SECRET_BYTES);
+    /* Why more than are used: what is longer than RNG_BUFFERED_MAX never lies in a buffer. */
+    rng_fill(store_rng(tx), secret.b, sizeof secret.b);
     TRY(seal_secret(tx, auth, &a, TOTP_PENDING, secret.b, a.totp_step));
     TRY(account_entry(tx, auth, &a, "totp_begun", NULL, true));
     return totp_present(secret.b, auth->issuer, account.mail, ret);

@@ -156,7 +156,8 @@ static enum err open_into(struct keyring *kr, const struct keyring_config *confi
     kr->path = strdup(config->path);
     kr->secrets = secret_new(sizeof *kr->secrets);
     kr->memo = secret_new(sizeof *kr->memo);
-    ENSURE(kr->path && kr->secrets && kr->memo, ERR_NOMEM, "no_memory", "No memory for the keyring.");
+    ENSURE(kr->path && kr->secrets && kr->memo, ERR_NOMEM, "no_memory",
+           "No memory for the keyring.");
     memset(kr->secrets, 0, sizeof *kr->secrets);
     memset(kr->memo, 0, sizeof *kr->memo);
     memcpy(kr->secrets->master, config->master, SECRET_BYTES);
