@@ -255,7 +255,7 @@ static double fsyncs(const char *dir, double seconds)
     return rate;
 }
 
-static double verifies(double seconds)
+double floor_verifies(double seconds)
 {
     uint8_t message[160] = {7}, signature[ED25519_SIGNATURE_BYTES];
     AUTO(ed25519_key_wipe) struct ed25519_key key;
@@ -275,7 +275,7 @@ void floors_measure(const char *dir, unsigned per_order, double seconds, struct 
 {
     ret_floors->sales_per_s = floor_sales(dir, per_order, seconds);
     ret_floors->fsyncs_per_s = fsyncs(dir, seconds);
-    ret_floors->verifies_per_s = verifies(seconds);
+    ret_floors->verifies_per_s = floor_verifies(seconds);
 }
 
 static void baseline(struct arguments *a, struct json_writer *w)
