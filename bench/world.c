@@ -297,22 +297,36 @@ double world_cpu_s(struct world *w)
     return sum;
 }
 
+/* The number in a line of /proc/PID/status that is in kB. */
+static long status_kb(pid_t pid, const char *name)
+{
+    char path[64], line[256];
+    size_t len = strlen(name);
+    long kb = 0;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, name, len) == 0)
+            (void)sscanf(line + len, ": %ld", &kb);
+    if (f)
+        (void)fclose(f);
+    return kb;
+}
+
+long world_rss_now_kb(const struct world *w)
+{
+    return status_kb(w->pid, "VmRSS");
+}
+
 long world_rss_kb(struct world *w)
 {
     pid_t pids[CHILDREN_MAX];
     size_t count = family(w, pids);
-    char path[64], line[256];
-    long sum = 0, kb;
+    long sum = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pids[i]);
-        FILE *f = fopen(path, "re");
-        while (f && fgets(line, sizeof line, f))
-            if (sscanf(line, "VmHWM: %ld", &kb) == 1)
-                sum += kb;
-        if (f)
-            (void)fclose(f);
-    }
+    for (size_t i = 0; i < count; i++)
+        sum += status_kb(pids[i], "VmHWM");
     w->rss_peak_kb = sum > w->rss_peak_kb ? sum : w->rss_peak_kb;
     return w->rss_peak_kb;
 }
