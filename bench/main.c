@@ -7,8 +7,8 @@
 #include "command.h"
 #include "ground/crypto/crypto.h"
 
-static const struct bench_command *const commands[] = {&sellout_command, &map_command,
-                                                       &login_command, &baseline_command};
+static const struct bench_command *const commands[] = {
+    &sellout_command, &map_command, &login_command, &ledger_command, &baseline_command};
 
 static const char ending[] = "Options of all: --program FILE (the server; gatehouse beside this "
                              "program's folder), --dir DIR "
