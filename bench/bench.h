@@ -63,7 +63,7 @@ void world_remove(struct world *w);
 /* User and system time of the server and its children so far; peak resident memory of all of them in kB. */
 double world_cpu_s(struct world *w);
 long world_rss_kb(struct world *w);
-/* Resident now, not at its peak. */
+/* The same now, not at its peak. */
 long world_rss_now_kb(const struct world *w);
 /* Run the program with these arguments; standard output goes to out. Returns its exit status. */
 int world_run(const struct world *w, const char *const *arguments, struct buf *out);

@@ -322,3 +322,12 @@ void seed_fans(struct rig *r, struct fan *fans, size_t count)
     while (all.ended < count)
         wire_turn(r->wire, 1000);
 }
+
+void seed_sign_in(struct buf *request, uint16_t port, size_t fan)
+{
+    char json[256];
+
+    (void)snprintf(json, sizeof json, "{\"mail\":\"fan%zu@bench.invalid\",\"password\":\"%s\"}",
+                   fan, password);
+    request_write(request, port, "POST", "/api/v1/sessions", NULL, span_text(json));
+}

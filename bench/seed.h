@@ -53,5 +53,7 @@ struct fan {
 };
 /* Registers count fans, each with a second factor; their tokens are of level 2. */
 void seed_fans(struct rig *r, struct fan *fans, size_t count);
+/* The request with which the fan of this index signs in: password only. */
+void seed_sign_in(struct buf *request, uint16_t port, size_t fan);
 
 #endif

@@ -359,9 +359,9 @@ static void client_next(struct conn *c)
     p->spare = next;
 }
 
-static void client_tell(struct conn *c, int status, struct span body)
+static void client_tell(struct conn *c, int status, struct span head, struct span body)
 {
-    struct wire_answer answer = {status, body, now_us() - c->call.began_us};
+    struct wire_answer answer = {status, body, now_us() - c->call.began_us, head};
 
     c->call.answered(c->call.context, &answer);
 }
@@ -371,7 +371,7 @@ static void client_broken(struct conn *c)
     drop(c);
     if (!c->busy)
         return;
-    client_tell(c, 0, (struct span){0});
+    client_tell(c, 0, (struct span){0}, (struct span){0});
     client_next(c);
 }
 
@@ -395,8 +395,9 @@ static void client_read(struct conn *c)
     struct head h;
 
     if (c->busy && whole(&c->in, &h)) {
-        /* The body stays where it is while it is looked at: nobody else gets this connection before. */
-        client_tell(c, status_of(h.first), span_of(c->in.data + h.bytes, h.body));
+        /* The answer stays where it is while it is looked at: nobody else gets this connection before. */
+        client_tell(c, status_of(h.first), span_of(c->in.data, h.bytes),
+                    span_of(c->in.data + h.bytes, h.body));
         if (h.closes || !open)
             drop(c);
         else

@@ -26,6 +26,7 @@ struct wire_answer {
     int status;       /* 0: the connection broke, or there was none */
     struct span body; /* until the function returns */
     int64_t took_us;  /* since the call was handed in */
+    struct span head; /* status line and fields, with the empty line; until the function returns */
 };
 typedef void wire_answer_fn(void *context, const struct wire_answer *answer);
 
