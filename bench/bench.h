@@ -63,6 +63,8 @@ void world_remove(struct world *w);
 /* User and system time of the server and its children so far; peak resident memory of all of them in kB. */
 double world_cpu_s(struct world *w);
 long world_rss_kb(struct world *w);
+/* The same now, not at its peak. */
+long world_rss_now_kb(const struct world *w);
 /* Run the program with these arguments; standard output goes to out. Returns its exit status. */
 int world_run(const struct world *w, const char *const *arguments, struct buf *out);
 
@@ -77,10 +79,26 @@ struct findings {
     int64_t double_sold, orders_missing, tickets_missing, money, audit, log, sold_places, tickets,
         entries;
 };
-/* Server stopped. Compares the database with what was acknowledged, and asks ledger audit and verify. */
-void check_promises(const struct world *w, const struct promise *promises, size_t count,
+/* Server stopped. Compares the database with what was acknowledged, and asks ledger verify, and ledger audit if wished. */
+void check_promises(const struct world *w, const struct promise *promises, size_t count, bool audit,
                     struct findings *ret_findings);
 int64_t findings_total(const struct findings *f);
+/* The members of the findings, without a total. */
+void findings_write(const struct findings *f, struct json_writer *w);
+
+struct scan_promise {
+    const char *device, *ticket; /* ticket NULL: the code named none */
+    const char *reason;          /* "ok" or a word of trust/credential/reasons.def */
+    int64_t sequence;
+};
+struct scan_findings {
+    int64_t admitted_twice, missing, other_verdict, unasked;
+};
+/* The same of scans. count is all scans that were ever acknowledged, others are rows made otherwise: what is more is unasked. */
+void check_scans(const struct world *w, const struct scan_promise *promises, size_t count,
+                 int64_t others, struct scan_findings *ret_findings);
+int64_t scan_findings_total(const struct scan_findings *f);
+void scan_findings_write(const struct scan_findings *f, struct json_writer *w);
 
 /* --- floors (floor.c) --------------------------------------------------------------------------------------------------- */
 
@@ -90,6 +108,8 @@ struct floors {
 /* dir: on the disk that is measured. seconds: how long each may take. */
 void floors_measure(const char *dir, unsigned per_order, double seconds, struct floors *ret_floors);
 double floor_sales(const char *dir, unsigned per_order, double seconds);
+/* Ed25519 signatures of a scan's size checked a second, on one core. */
+double floor_verifies(double seconds);
 
 /* --- the machine --------------------------------------------------------------------------------------------------------- */
 

@@ -85,18 +85,25 @@ static int64_t ask(const struct world *w, const char *what)
     return status == 0 ? 0 : 1;
 }
 
-void check_promises(const struct world *w, const struct promise *promises, size_t count,
-                    struct findings *ret_findings)
+static sqlite3 *open_base(const struct world *w)
 {
     char path[BENCH_PATH_MAX + 32];
     sqlite3 *db;
 
-    memset(ret_findings, 0, sizeof *ret_findings);
-    ret_findings->audit = ask(w, "audit");
-    ret_findings->log = ask(w, "verify");
     (void)snprintf(path, sizeof path, "%s/db/gatehouse.sqlite", w->dir);
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
         die("check: %s: %s", path, sqlite3_errmsg(db));
+    return db;
+}
+
+void check_promises(const struct world *w, const struct promise *promises, size_t count, bool audit,
+                    struct findings *ret_findings)
+{
+    memset(ret_findings, 0, sizeof *ret_findings);
+    if (audit)
+        ret_findings->audit = ask(w, "audit");
+    ret_findings->log = ask(w, "verify");
+    sqlite3 *db = open_base(w);
     orders(db, promises, count, ret_findings);
     rows(db, ret_findings);
     (void)sqlite3_close(db);
@@ -106,4 +113,78 @@ int64_t findings_total(const struct findings *f)
 {
     return f->double_sold + f->orders_missing + f->tickets_missing + f->money + f->audit + f->log +
            (f->sold_places != f->tickets);
+}
+
+void findings_write(const struct findings *f, struct json_writer *w)
+{
+    json_w_kv_i64(w, "double_sold", f->double_sold);
+    json_w_kv_i64(w, "orders_missing", f->orders_missing);
+    json_w_kv_i64(w, "tickets_missing", f->tickets_missing);
+    json_w_kv_i64(w, "money_out_of_balance", f->money);
+    json_w_kv_bool(w, "log_verifies", f->log == 0);
+    json_w_kv_i64(w, "entries", f->entries);
+}
+
+/* --- scans ------------------------------------------------------------------------------------------------------------------- */
+
+/* The stored row against the answer. */
+static bool same(sqlite3_stmt *q, const struct scan_promise *p)
+{
+    struct ticket_id ticket;
+    bool admitted = strcmp(p->reason, "ok") == 0;
+
+    if (sqlite3_column_int64(q, 0) != admitted ||
+        strcmp((const char *)sqlite3_column_text(q, 1), p->reason) != 0)
+        return false;
+    if (!p->ticket)
+        return sqlite3_column_type(q, 2) == SQLITE_NULL;
+    must(ticket_id_parse(span_text(p->ticket), &ticket), "ticket id");
+    return sqlite3_column_bytes(q, 2) == ID_BYTES &&
+           memcmp(sqlite3_column_blob(q, 2), ticket.b, ID_BYTES) == 0;
+}
+
+void check_scans(const struct world *w, const struct scan_promise *promises, size_t count,
+                 int64_t others, struct scan_findings *ret_findings)
+{
+    struct scan_findings f = {0};
+    sqlite3 *db = open_base(w);
+    sqlite3_stmt *q;
+
+    if (sqlite3_prepare_v2(db,
+                           "SELECT s.admitted, s.reason, s.ticket_id FROM scan s JOIN device d ON "
+                           "d.device_no = s.device_no WHERE d.id = ?1 AND s.sequence = ?2",
+                           -1, &q, NULL) != SQLITE_OK)
+        die("check: %s", sqlite3_errmsg(db));
+    for (size_t i = 0; i < count; i++) {
+        struct device_id id;
+        must(device_id_parse(span_text(promises[i].device), &id), "device id");
+        (void)sqlite3_bind_blob(q, 1, id.b, ID_BYTES, SQLITE_STATIC);
+        (void)sqlite3_bind_int64(q, 2, promises[i].sequence);
+        if (sqlite3_step(q) != SQLITE_ROW)
+            f.missing++;
+        else
+            f.other_verdict += !same(q, &promises[i]);
+        (void)sqlite3_reset(q);
+    }
+    (void)sqlite3_finalize(q);
+    f.unasked = number(db, "SELECT count(*) FROM scan") + f.missing - (int64_t)count - others;
+    f.admitted_twice = number(
+        db, "SELECT count(*) FROM (SELECT 1 FROM scan s JOIN event e ON e.event_no = s.event_no"
+            " WHERE s.admitted = 1 GROUP BY s.ticket_id, e.entries_max HAVING count(*) > "
+            "e.entries_max)");
+    (void)sqlite3_close(db);
+    *ret_findings = f;
+}
+
+int64_t scan_findings_total(const struct scan_findings *f)
+{
+    return f->admitted_twice + f->missing + f->other_verdict + f->unasked;
+}
+
+void scan_findings_write(const struct scan_findings *f, struct json_writer *w)
+{
+    json_w_kv_i64(w, "admitted_twice", f->admitted_twice);
+    json_w_kv_i64(w, "scans_missing", f->missing);
+    json_w_kv_i64(w, "scans_other_verdict", f->other_verdict);
+    json_w_kv_i64(w, "scans_unasked", f->unasked);
 }

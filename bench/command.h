@@ -16,7 +16,8 @@ struct bench_command {
     void (*run)(struct arguments *a, struct json_writer *w);
 };
 
-extern const struct bench_command sellout_command, baseline_command;
+extern const struct bench_command sellout_command, gate_command, map_command, login_command,
+    ledger_command, grow_command, baseline_command;
 
 /* --- options; each dies with a sentence when the value is not of its kind -------------------------------------------------- */
 

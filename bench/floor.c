@@ -9,10 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "command.h"
+#include "floors.h"
 #include "ground/crypto/crypto.h"
 
-enum { BATCH = 64, PLACES = 200000, ENTRY_BYTES = 300 };
+enum { BATCH = 64, PLACES = 200000, ENTRY_BYTES = 300, HTTP_CONNECTIONS = 64 };
 
 enum statement {
     HOLD_PLACE,
@@ -255,7 +257,7 @@ static double fsyncs(const char *dir, double seconds)
     return rate;
 }
 
-static double verifies(double seconds)
+double floor_verifies(double seconds)
 {
     uint8_t message[160] = {7}, signature[ED25519_SIGNATURE_BYTES];
     AUTO(ed25519_key_wipe) struct ed25519_key key;
@@ -275,26 +277,46 @@ void floors_measure(const char *dir, unsigned per_order, double seconds, struct 
 {
     ret_floors->sales_per_s = floor_sales(dir, per_order, seconds);
     ret_floors->fsyncs_per_s = fsyncs(dir, seconds);
-    ret_floors->verifies_per_s = verifies(seconds);
+    ret_floors->verifies_per_s = floor_verifies(seconds);
+}
+
+static void write_machine_floors(double seconds, struct json_writer *w)
+{
+    write_number(w, "http_requests_per_s", bare_small_requests_per_s(HTTP_CONNECTIONS, seconds));
+    write_number(w, "argon2id_per_s_1_thread", floor_passwords(1, seconds));
+    write_number(w, "argon2id_per_s_2_threads", floor_passwords(2, seconds));
+    write_number(w, "ed25519_signs_per_s", floor_signs(seconds));
+    write_number(w, "merkle_leaves_per_s", floor_leaves(seconds));
 }
 
 static void baseline(struct arguments *a, struct json_writer *w)
 {
     const char *dir = arguments_text(a, "--dir", "/var/tmp");
     unsigned per_order = arguments_number(a, "--per-order", 2, 1, 10);
+    unsigned clients = arguments_number(a, "--clients", 32, 1, 256);
+    unsigned seconds = arguments_number(a, "--seconds", 3, 1, 60);
     struct floors f;
+    double sales;
 
     arguments_end(a);
-    floors_measure(dir, per_order, 3.0, &f);
+    floors_measure(dir, per_order, seconds, &f);
     json_w_kv_i64(w, "per_order", per_order);
     write_number(w, "sqlite_sales_per_s", f.sales_per_s);
     write_number(w, "fsyncs_per_s", f.fsyncs_per_s);
     write_number(w, "ed25519_verifies_per_s", f.verifies_per_s);
+    write_machine_floors(seconds, w);
+    json_w_kv_i64(w, "pgbench_clients", clients);
+    if (floor_postgres_sales(dir, per_order, clients, seconds, &sales))
+        write_number(w, "pgbench_sales_per_s", sales);
+    else
+        json_w_kv_cstr(w, "pgbench_sales_per_s", NULL);
 }
 
 const struct bench_command baseline_command = {
     .name = "baseline",
     .summary = "what this machine does without us",
-    .options = "  --per-order K     seats of a sale (2)\n",
+    .options = "  --per-order K     seats of a sale (2)\n"
+               "  --clients C       of pgbench, where PostgreSQL is installed (32)\n"
+               "  --seconds T       of each loop (3)\n",
     .run = baseline,
 };

@@ -7,7 +7,9 @@
 #include "command.h"
 #include "ground/crypto/crypto.h"
 
-static const struct bench_command *const commands[] = {&sellout_command, &baseline_command};
+static const struct bench_command *const commands[] = {
+    &sellout_command, &gate_command, &map_command,     &login_command,
+    &ledger_command,  &grow_command, &baseline_command};
 
 static const char ending[] = "Options of all: --program FILE (the server; gatehouse beside this "
                              "program's folder), --dir DIR "
@@ -36,11 +38,17 @@ static const struct bench_command *find_command(const char *name)
 /* A run that broke a promise must not look like a good one to a script. */
 static int print(struct buf *out)
 {
-    (void)puts(buf_text(out));
-    return memmem(out->data, out->len, "\"violations\":0", 14) ||
-                   !memmem(out->data, out->len, "\"violations\":", 13)
-               ? 0
-               : 1;
+    static const char member[] = "\"violations\":";
+    const char *at = buf_text(out);
+
+    (void)puts(at);
+    /* A command may have measured twice. */
+    while ((at = strstr(at, member)) != NULL) {
+        at += sizeof member - 1;
+        if (*at != '0')
+            return 1;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)

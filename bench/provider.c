@@ -8,7 +8,7 @@
 #include "ground/base/clock.h"
 #include "sale/payment/stripe.h"
 
-enum { RETRY_US = 20000, SLOTS_FIRST = 1024 };
+enum { RETRY_US = 20000, SLOTS_FIRST = 1024, JSON_MAX = 8192 };
 
 struct session {
     struct provider *provider;
@@ -40,6 +40,7 @@ struct provider {
     size_t slot_count;
     int64_t refunds;
     struct samples times;
+    struct buf json; /* the answer or event being written */
 };
 
 /* --- sessions -------------------------------------------------------------------------------------------------------------- */
@@ -101,20 +102,27 @@ static struct session *find_ref(struct provider *p, struct span text)
 
 static void write_session(const struct session *s, struct buf *out)
 {
-    buf_printf(out,
-               "{\"id\":\"cs_bench_%u\",\"object\":\"checkout.session\",\"amount_total\":%lld,"
-               "\"currency\":\"%s\","
-               "\"client_reference_id\":\"%s\",\"status\":\"%s\",\"payment_status\":\"%s\",",
-               s->number, (long long)s->amount_minor, s->currency, s->payment,
-               s->paid      ? "complete"
-               : s->expired ? "expired"
-                            : "open",
-               s->paid ? "paid" : "unpaid");
+    char text[640];
+    int n =
+        snprintf(text, sizeof text,
+                 "{\"id\":\"cs_bench_%u\",\"object\":\"checkout.session\",\"amount_total\":%lld,"
+                 "\"currency\":\"%s\","
+                 "\"client_reference_id\":\"%s\",\"status\":\"%s\",\"payment_status\":\"%s\",",
+                 s->number, (long long)s->amount_minor, s->currency, s->payment,
+                 s->paid      ? "complete"
+                 : s->expired ? "expired"
+                              : "open",
+                 s->paid ? "paid" : "unpaid");
+
+    buf_put(out, text, (size_t)n);
     if (s->paid)
-        buf_printf(out, "\"payment_intent\":\"pi_bench_%u\",\"url\":null}", s->number);
+        n = snprintf(text, sizeof text, "\"payment_intent\":\"pi_bench_%u\",\"url\":null}",
+                     s->number);
     else
-        buf_printf(out, "\"payment_intent\":null,\"url\":\"http://127.0.0.1:%u/pay/cs_bench_%u\"}",
-                   s->provider->port, s->number);
+        n = snprintf(text, sizeof text,
+                     "\"payment_intent\":null,\"url\":\"http://127.0.0.1:%u/pay/cs_bench_%u\"}",
+                     s->provider->port, s->number);
+    buf_put(out, text, (size_t)n);
 }
 
 /* --- what the courier asks ----------------------------------------------------------------------------------------------- */
@@ -128,23 +136,26 @@ static void send_later(void *context)
     free(l);
 }
 
-static struct later *answer(struct provider *p, uint64_t from, int status)
+static struct buf *answer(struct provider *p)
 {
-    struct later *l = calloc(1, sizeof *l);
+    buf_reset(&p->json);
+    return &p->json;
+}
 
+/* What was written into answer() goes out, after the provider's latency. */
+static void finish(struct provider *p, uint64_t from, int status)
+{
+    if (p->latency_ms == 0) {
+        wire_reply(p->wire, from, status, buf_span(&p->json));
+        return;
+    }
+    struct later *l = calloc(1, sizeof *l);
     if (!l)
         die("no memory");
     *l = (struct later){.provider = p, .from = from, .status = status};
-    buf_init(&l->json, 8192);
-    return l;
-}
-
-static void finish(struct later *l)
-{
-    if (l->provider->latency_ms)
-        wire_after(l->provider->wire, (int64_t)l->provider->latency_ms * 1000, send_later, l);
-    else
-        send_later(l);
+    buf_init(&l->json, JSON_MAX);
+    buf_put_span(&l->json, buf_span(&p->json));
+    wire_after(p->wire, (int64_t)p->latency_ms * 1000, send_later, l);
 }
 
 /* A value of a form body; only what needs no unescaping. */
@@ -166,7 +177,6 @@ static void form_value(struct span body, const char *key, char *out, size_t size
 
 static void create(struct provider *p, const struct wire_request *r)
 {
-    struct later *l = answer(p, r->from, 200);
     char payment[ID_TEXT_MAX], amount[24];
     uint64_t minor;
 
@@ -195,13 +205,12 @@ static void create(struct provider *p, const struct wire_request *r)
         p->sessions[p->count++] = s;
         slot_put(p, s->number);
     }
-    write_session(s, &l->json);
-    finish(l);
+    write_session(s, answer(p));
+    finish(p, r->from, 200);
 }
 
 static void refund(struct provider *p, const struct wire_request *r)
 {
-    struct later *l = answer(p, r->from, 200);
     char intent[64], amount[24], id[ID_TEXT_MAX];
     struct session *s;
 
@@ -213,12 +222,19 @@ static void refund(struct provider *p, const struct wire_request *r)
                    intent + (strlen(intent) > 9 ? 9 : strlen(intent)));
     s = find_ref(p, span_text(ref));
     p->refunds++;
-    buf_printf(&l->json,
+    buf_printf(answer(p),
                "{\"id\":\"re_bench_%lld\",\"object\":\"refund\",\"payment_intent\":\"%s\","
                "\"amount\":%s,\"currency\":\"%s\","
                "\"status\":\"succeeded\",\"metadata\":{\"refund\":\"%s\"}}",
                (long long)p->refunds, intent, amount, s ? s->currency : "eur", id);
-    finish(l);
+    finish(p, r->from, 200);
+}
+
+static void refuse(struct provider *p, uint64_t from, int status, const char *message)
+{
+    buf_printf(answer(p), "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"%s\"}}",
+               message);
+    finish(p, from, status);
 }
 
 static void asked(void *context, const struct wire_request *r)
@@ -231,26 +247,14 @@ static void asked(void *context, const struct wire_request *r)
         create(p, r);
     } else if (post && strcmp(r->path, "/v1/refunds") == 0) {
         refund(p, r);
-    } else if (s && post && strstr(r->path, "/expire")) {
-        struct later *l = answer(p, r->from, s->paid ? 400 : 200);
-        s->expired = !s->paid;
-        if (s->paid)
-            buf_put_text(
-                &l->json,
-                "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"not open\"}}");
-        else
-            write_session(s, &l->json);
-        finish(l);
-    } else if (s && !post) {
-        struct later *l = answer(p, r->from, 200);
-        write_session(s, &l->json);
-        finish(l);
+    } else if (s && post && strstr(r->path, "/expire") && s->paid) {
+        refuse(p, r->from, 400, "not open");
+    } else if (s && (!post || strstr(r->path, "/expire"))) {
+        s->expired |= post;
+        write_session(s, answer(p));
+        finish(p, r->from, 200);
     } else {
-        struct later *l = answer(p, r->from, 404);
-        buf_put_text(
-            &l->json,
-            "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"no such thing\"}}");
-        finish(l);
+        refuse(p, r->from, 404, "no such thing");
     }
 }
 
@@ -277,28 +281,27 @@ static void deliver(void *context)
 {
     struct session *s = context;
     struct provider *p = s->provider;
-    AUTO(buf_done) struct buf body = {0};
-    AUTO(buf_done) struct buf request = {0};
+    struct buf *body = answer(p), *request = wire_scratch(p->hooks);
+    char text[160];
 
-    buf_init(&body, 8192);
-    buf_init(&request, 16384);
-    buf_printf(&body,
-               "{\"id\":\"evt_bench_%u\",\"object\":\"event\",\"type\":\"checkout.session."
-               "completed\",\"data\":{\"object\":",
-               s->number);
-    write_session(s, &body);
-    buf_put_u8(&body, '}');
-    buf_put_u8(&body, '}');
-    buf_printf(&request,
-               "POST /api/v1/provider/webhook HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: "
-               "application/json\r\n"
-               "Content-Length: %zu\r\nStripe-Signature: ",
-               p->target, body.len);
-    stripe_webhook_sign(span_text(p->secret), buf_span(&body), clock_now_ms(clock_system()),
-                        &request);
-    buf_put_text(&request, "\r\n\r\n");
-    buf_put_span(&request, buf_span(&body));
-    wire_send(p->hooks, buf_span(&request), delivered, s);
+    int n = snprintf(text, sizeof text,
+                     "{\"id\":\"evt_bench_%u\",\"object\":\"event\",\"type\":\"checkout."
+                     "session.completed\",\"data\":{\"object\":",
+                     s->number);
+    buf_put(body, text, (size_t)n);
+    write_session(s, body);
+    buf_put_text(body, "}}");
+    n = snprintf(text, sizeof text,
+                 "POST /api/v1/provider/webhook HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: "
+                 "application/json\r\n"
+                 "Content-Length: %zu\r\nStripe-Signature: ",
+                 p->target, body->len);
+    buf_put(request, text, (size_t)n);
+    stripe_webhook_sign(span_text(p->secret), buf_span(body), clock_now_ms(clock_system()),
+                        request);
+    buf_put_text(request, "\r\n\r\n");
+    buf_put_span(request, buf_span(body));
+    wire_send(p->hooks, buf_span(request), delivered, s);
 }
 
 void provider_pay(struct provider *p, struct span checkout_url, wire_timer_fn *acknowledged,
@@ -332,6 +335,7 @@ struct provider *provider_new(struct wire *w, unsigned latency_ms)
     if (!p)
         die("no memory");
     p->wire = w;
+    buf_init(&p->json, JSON_MAX);
     p->latency_ms = latency_ms;
     p->port = wire_listen(w, asked, p);
     return p;
@@ -346,6 +350,7 @@ void provider_free(struct provider *p)
     free(p->sessions);
     free(p->slots);
     samples_done(&p->times);
+    buf_done(&p->json);
     free(p);
 }
 

@@ -7,40 +7,66 @@
 
 #include "ground/encode/base32.h"
 
-enum { TOTP_BYTES_MAX = 64, FANS_AT_A_TIME = 8 };
+enum { TOTP_BYTES_MAX = 64, FANS_AT_A_TIME = 8, CATEGORIES = 3, MANY_SEATS = 20000 };
 
 static const char password[] = "correct horse battery staple 9";
+
+/* Why not the kernel's: a sale makes half a dozen ids, and each would be a system call of the client. */
+static const struct rng *own_rng(void)
+{
+    static struct rng_seeded own;
+    uint64_t seed;
+
+    if (!own.rng.fill) {
+        rng_fill(rng_system(), &seed, sizeof seed);
+        rng_seeded_init(&own, seed);
+    }
+    return &own.rng;
+}
 
 void new_id(char *out, const char *prefix)
 {
     uint8_t id[ID_BYTES];
 
-    id_make(clock_system(), rng_system(), id);
+    id_make(clock_system(), own_rng(), id);
     id_format(prefix, id, out);
 }
 
 void request_write(struct buf *out, uint16_t port, const char *method, const char *path,
                    const char *token, struct span json)
 {
-    buf_printf(out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n", method, path, port);
-    if (token && token[0])
-        buf_printf(out, "Authorization: Bearer %s\r\n", token);
-    if (json.len)
-        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", json.len);
-    else if (method[0] == 'P')
-        buf_put_text(out, "Content-Length: 0\r\n");
-    buf_put_text(out, "Gatehouse-Token: yes\r\n\r\n");
+    buf_put_text(out, method);
+    buf_put_u8(out, ' ');
+    buf_put_text(out, path);
+    buf_put_text(out, " HTTP/1.1\r\nHost: 127.0.0.1:");
+    buf_put_i64_text(out, port);
+    if (token && token[0]) {
+        buf_put_text(out, "\r\nAuthorization: Bearer ");
+        buf_put_text(out, token);
+    }
+    if (json.len) {
+        buf_put_text(out, "\r\nContent-Type: application/json\r\nContent-Length: ");
+        buf_put_i64_text(out, (int64_t)json.len);
+    } else if (method[0] == 'P') {
+        buf_put_text(out, "\r\nContent-Length: 0");
+    }
+    buf_put_text(out, "\r\nGatehouse-Token: yes\r\n\r\n");
     buf_put_span(out, json);
     must(buf_check(out), "request");
 }
 
 static const uint8_t *after_key(struct span json, const char *key)
 {
-    char quoted[64];
-    int n = snprintf(quoted, sizeof quoted, "\"%s\":", key);
-    const uint8_t *at = memmem(json.data, json.len, quoted, (size_t)n);
+    char quoted[64] = "\"";
+    size_t n = strlen(key);
 
-    return at ? at + n : NULL;
+    if (n + 4 > sizeof quoted)
+        die("a long key: %s", key);
+    memcpy(quoted + 1, key, n);
+    memcpy(quoted + 1 + n, "\":", 2);
+    const uint8_t *at = memmem(json.data, json.len, quoted, n + 3);
+
+    return at ? at + n + 3 : NULL;
 }
 
 bool find_text(struct span json, const char *key, struct span *ret_text)
@@ -54,16 +80,28 @@ bool find_text(struct span json, const char *key, struct span *ret_text)
     return true;
 }
 
+static int64_t digits(struct span text)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++)
+        n = n * 10 + (text.data[i] - '0');
+    return n;
+}
+
 bool find_number(struct span json, const char *key, int64_t *ret_number)
 {
-    const uint8_t *at = after_key(json, key);
-    int64_t n = 0;
+    return next_number(&json, key, ret_number);
+}
+
+bool next_number(struct span *rest, const char *key, int64_t *ret_number)
+{
+    const uint8_t *at = after_key(*rest, key);
 
     if (!at)
         return false;
-    for (; at < json.data + json.len && *at >= '0' && *at <= '9'; at++)
-        n = n * 10 + (*at - '0');
-    *ret_number = n;
+    *rest = span_of(at, (size_t)(rest->data + rest->len - at));
+    *ret_number = digits(*rest);
     return true;
 }
 
@@ -82,23 +120,16 @@ void totp_now(struct span secret, char ret_code[8])
 
 /* --- one request after the other ----------------------------------------------------------------------------------------------- */
 
-struct client {
-    struct wire *wire;
-    struct wire_pool *pool;
-    uint16_t port;
-    char token[BENCH_TOKEN_MAX];
-    struct buf answer;
-};
-
-static void ask(struct client *c, const char *method, const char *path, const char *json, int want)
+struct span seed_ask(struct rig *r, const char *token, const char *method, const char *path,
+                     const char *json, int want)
 {
-    AUTO(buf_done) struct buf request = {0};
+    struct buf *request = wire_scratch(r->pool);
 
-    buf_init(&request, 1 << 20);
-    request_write(&request, c->port, method, path, c->token, span_text(json));
-    int status = wire_ask(c->wire, c->pool, buf_span(&request), &c->answer);
+    request_write(request, r->world.port, method, path, token, span_text(json));
+    int status = wire_ask(r->wire, r->pool, buf_span(request), &r->answer);
     if (status != want)
-        die("%s %s was answered %d: %s", method, path, status, buf_text(&c->answer));
+        die("%s %s was answered %d: %s", method, path, status, buf_text(&r->answer));
+    return buf_span(&r->answer);
 }
 
 static void keep_token(struct span answer, char *token)
@@ -110,108 +141,115 @@ static void keep_token(struct span answer, char *token)
     must(span_to_text(text, token, BENCH_TOKEN_MAX), "token");
 }
 
-static void make_owner(struct client *c, const struct world *world)
+static void make_owner(struct rig *r, char *token)
 {
     char json[1024], id[ID_TEXT_MAX], code[8];
-    struct span secret;
+    struct span answer, secret;
 
     new_id(id, "acc");
     (void)snprintf(json, sizeof json,
                    "{\"token\":\"%s\",\"id\":\"%s\",\"mail\":\"owner@bench.invalid\",\"name\":"
                    "\"Owner\",\"password\":\"%s\"}",
-                   world->owner_link_token, id, password);
-    ask(c, "POST", "/api/v1/setup/owner", json, 201);
-    keep_token(buf_span(&c->answer), c->token);
-    ask(c, "POST", "/api/v1/account/totp", "", 200);
-    if (!find_text(buf_span(&c->answer), "secret", &secret))
+                   r->world.owner_link_token, id, password);
+    keep_token(seed_ask(r, NULL, "POST", "/api/v1/setup/owner", json, 201), token);
+    answer = seed_ask(r, token, "POST", "/api/v1/account/totp", "", 200);
+    if (!find_text(answer, "secret", &secret))
         die("no secret in the answer");
     totp_now(secret, code);
     (void)snprintf(json, sizeof json, "{\"code\":\"%s\"}", code);
-    ask(c, "POST", "/api/v1/account/totp/confirm", json, 200);
-    keep_token(buf_span(&c->answer), c->token);
+    keep_token(seed_ask(r, token, "POST", "/api/v1/account/totp/confirm", json, 200), token);
 }
 
-static void time_text(int64_t in_s, char *out)
+void seed_house(struct rig *r, struct house *ret_house)
 {
-    time_format(clock_now_ms(clock_system()) / 1000 * 1000 + in_s * 1000, out);
+    struct house *h = ret_house;
+    char json[1024], path[128];
+
+    make_owner(r, h->owner_token);
+    new_id(h->organiser, "org");
+    (void)snprintf(json, sizeof json, "{\"id\":\"%s\",\"name\":\"Bench\",\"slug\":\"bench\"}",
+                   h->organiser);
+    (void)seed_ask(r, h->owner_token, "POST", "/api/v1/organisers", json, 201);
+    new_id(h->venue, "ven");
+    (void)snprintf(path, sizeof path, "/api/v1/organisers/%s/venues", h->organiser);
+    (void)snprintf(json, sizeof json,
+                   "{\"id\":\"%s\",\"name\":\"Stadium\",\"address\":\"Loopback "
+                   "1\",\"time_zone\":\"Europe/Berlin\"}",
+                   h->venue);
+    (void)seed_ask(r, h->owner_token, "POST", path, json, 201);
 }
 
-static void make_event(struct client *c, const char *organiser, const char *venue, const char *plan,
-                       unsigned per_order_max, unsigned categories)
-{
-    AUTO(buf_done) struct buf json = {0};
-    char path[128], id[ID_TEXT_MAX], times[5][TIME_TEXT_MAX];
-    static const int64_t in_s[5] = {30 * 86400, 30 * 86400 + 7200, 30 * 86400 - 3600, -3600,
-                                    29 * 86400};
+/* --- shows ----------------------------------------------------------------------------------------------------------------------- */
 
-    new_id(id, "evt");
-    for (size_t i = 0; i < 5; i++)
-        time_text(in_s[i], times[i]);
-    buf_init(&json, 65536);
-    buf_printf(&json,
-               "{\"id\":\"%s\",\"venue\":\"%s\",\"plan\":\"%s\",\"name\":\"Sell-out\","
+static void make_plan(struct rig *r, const struct house *h, unsigned seats, char *ret_plan)
+{
+    char json[1024], path[128];
+
+    new_id(ret_plan, "pln");
+    (void)snprintf(path, sizeof path, "/api/v1/organisers/%s/plans", h->organiser);
+    (void)snprintf(json, sizeof json,
+                   "{\"id\":\"%s\",\"venue\":\"%s\",\"name\":\"Bowl\",\"generate\":{\"kind\":"
+                   "\"stadium\",\"seats\":%u,\"tiers\":3,\"sectors\":%u}}",
+                   ret_plan, h->venue, seats, seats >= MANY_SEATS ? 48 : 8);
+    (void)seed_ask(r, h->owner_token, "POST", path, json, 201);
+}
+
+enum { STARTS, ENDS, DOORS, SALE_FROM, SALE_UNTIL, TIMES };
+
+static void write_event(const struct house *h, const struct show *show, const char *plan,
+                        const char *id, struct buf *out)
+{
+    static const int64_t in_a_month[TIMES] = {30 * 86400, 30 * 86400 + 7200, 30 * 86400 - 3600,
+                                              -3600, 29 * 86400},
+                         now[TIMES] = {3600, 86400, -3600, -7200, 86400};
+    const int64_t *in_s = show->doors_open ? now : in_a_month;
+    int64_t now_s = clock_now_ms(clock_system()) / 1000;
+    char times[TIMES][TIME_TEXT_MAX];
+
+    for (size_t i = 0; i < TIMES; i++)
+        time_format((now_s + in_s[i]) * 1000, times[i]);
+    buf_printf(out,
+               "{\"id\":\"%s\",\"venue\":\"%s\",\"plan\":\"%s\",\"name\":\"%s\","
                "\"description\":\"Bench\",\"currency\":\"EUR\","
                "\"starts_at\":\"%s\",\"ends_at\":\"%s\",\"doors_at\":\"%s\",\"sale_from\":\"%s\","
                "\"sale_until\":\"%s\","
                "\"per_order_max\":%u,\"entries_max\":1,\"categories\":[",
-               id, venue, plan, times[0], times[1], times[2], times[3], times[4], per_order_max);
-    for (unsigned i = 0; i < categories; i++)
-        buf_printf(&json,
+               id, h->venue, plan, show->name, times[STARTS], times[ENDS], times[DOORS],
+               times[SALE_FROM], times[SALE_UNTIL], show->per_order_max);
+    for (unsigned i = 0; i < CATEGORIES; i++)
+        buf_printf(out,
                    "%s{\"category\":%u,\"name\":\"Category "
-                   "%u\",\"color\":\"#3366cc\",\"price_minor\":%u,\"fee_minor\":250}",
-                   i ? "," : "", i, i + 1, 4000 + i * 500);
-    buf_put_text(&json, "]}");
-    (void)snprintf(path, sizeof path, "/api/v1/organisers/%s/events", organiser);
-    ask(c, "POST", path, buf_text(&json), 201);
-    (void)snprintf(path, sizeof path, "/api/v1/events/%s/status", id);
-    ask(c, "POST", path, "{\"status\":\"on_sale\"}", 200);
+                   "%u\",\"color\":\"#3366cc\",\"price_minor\":%u,\"fee_minor\":%u}",
+                   i ? "," : "", i, i + 1, show->gratis ? 0 : 4000 + i * 500,
+                   show->gratis ? 0 : 250);
+    buf_put_text(out, "]}");
 }
 
-void seed_stage(struct wire *w, struct wire_pool *p, const struct world *world, unsigned seats,
-                unsigned per_order_max, struct stage *ret_stage)
+void seed_show(struct rig *r, const struct house *h, const struct show *show,
+               struct stage *ret_stage)
 {
-    struct client c = {.wire = w, .pool = p, .port = world->port};
-    char json[1024], path[128], organiser[ID_TEXT_MAX], venue[ID_TEXT_MAX], plan[ID_TEXT_MAX];
-    struct span event;
-    int64_t n;
+    AUTO(buf_done) struct buf json = {0};
+    char path[128], plan[ID_TEXT_MAX];
+    int64_t capacity;
 
-    buf_init(&c.answer, 1 << 22);
-    make_owner(&c, world);
-    new_id(organiser, "org");
-    (void)snprintf(json, sizeof json, "{\"id\":\"%s\",\"name\":\"Bench\",\"slug\":\"bench\"}",
-                   organiser);
-    ask(&c, "POST", "/api/v1/organisers", json, 201);
-    new_id(venue, "ven");
-    (void)snprintf(path, sizeof path, "/api/v1/organisers/%s/venues", organiser);
-    (void)snprintf(json, sizeof json,
-                   "{\"id\":\"%s\",\"name\":\"Stadium\",\"address\":\"Loopback "
-                   "1\",\"time_zone\":\"Europe/Berlin\"}",
-                   venue);
-    ask(&c, "POST", path, json, 201);
-    new_id(plan, "pln");
-    (void)snprintf(path, sizeof path, "/api/v1/organisers/%s/plans", organiser);
-    (void)snprintf(json, sizeof json,
-                   "{\"id\":\"%s\",\"venue\":\"%s\",\"name\":\"Bowl\",\"generate\":{\"kind\":"
-                   "\"stadium\",\"seats\":%u,\"tiers\":3,\"sectors\":%u}}",
-                   plan, venue, seats, seats >= 20000 ? 48 : 8);
-    ask(&c, "POST", path, json, 201);
-    make_event(&c, organiser, venue, plan, per_order_max, 3);
-    if (!find_text(buf_span(&c.answer), "id", &event) ||
-        !find_number(buf_span(&c.answer), "capacity", &n))
+    make_plan(r, h, show->seats, plan);
+    new_id(ret_stage->event, "evt");
+    buf_init(&json, 65536);
+    write_event(h, show, plan, ret_stage->event, &json);
+    (void)snprintf(path, sizeof path, "/api/v1/organisers/%s/events", h->organiser);
+    (void)seed_ask(r, h->owner_token, "POST", path, buf_text(&json), 201);
+    (void)snprintf(path, sizeof path, "/api/v1/events/%s/status", ret_stage->event);
+    struct span answer = seed_ask(r, h->owner_token, "POST", path, "{\"status\":\"on_sale\"}", 200);
+    if (!find_number(answer, "capacity", &capacity))
         die("the event's answer is not understood");
-    must(span_to_text(event, ret_stage->event, sizeof ret_stage->event), "event id");
-    ret_stage->places = (uint32_t)n;
-    ret_stage->categories = 3;
-    must(span_to_text(span_text(c.token), ret_stage->owner_token, sizeof ret_stage->owner_token),
-         "token");
-    buf_done(&c.answer);
+    ret_stage->places = (uint32_t)capacity;
+    ret_stage->categories = CATEGORIES;
 }
 
 /* --- fans ------------------------------------------------------------------------------------------------------------------------ */
 
 struct enrolling {
-    struct wire_pool *pool;
-    uint16_t port;
+    struct rig *rig;
     struct fan *fans;
     size_t count, begun, ended;
 };
@@ -254,7 +292,8 @@ static void newcomer_next(struct newcomer *n)
 {
     static const char *const paths[] = {"/api/v1/accounts", "/api/v1/account/totp",
                                         "/api/v1/account/totp/confirm"};
-    AUTO(buf_done) struct buf request = {0};
+    struct rig *r = n->all->rig;
+    struct buf *request = wire_scratch(r->pool);
     char json[512] = "", id[ID_TEXT_MAX];
 
     if (n->step == 0) {
@@ -266,15 +305,14 @@ static void newcomer_next(struct newcomer *n)
     } else if (n->step == 2) {
         (void)snprintf(json, sizeof json, "{\"code\":\"%s\"}", n->code);
     }
-    buf_init(&request, 8192);
-    request_write(&request, n->all->port, "POST", paths[n->step], n->all->fans[n->index].token,
+    request_write(request, r->world.port, "POST", paths[n->step], n->all->fans[n->index].token,
                   span_text(json));
-    wire_send(n->all->pool, buf_span(&request), newcomer_answered, n);
+    wire_send(r->pool, buf_span(request), newcomer_answered, n);
 }
 
-void seed_fans(struct wire *w, struct wire_pool *p, uint16_t port, struct fan *fans, size_t count)
+void seed_fans(struct rig *r, struct fan *fans, size_t count)
 {
-    struct enrolling all = {.pool = p, .port = port, .fans = fans, .count = count};
+    struct enrolling all = {.rig = r, .fans = fans, .count = count};
     struct newcomer newcomers[FANS_AT_A_TIME];
 
     for (size_t i = 0; i < FANS_AT_A_TIME && i < count; i++) {
@@ -282,5 +320,14 @@ void seed_fans(struct wire *w, struct wire_pool *p, uint16_t port, struct fan *f
         newcomer_next(&newcomers[i]);
     }
     while (all.ended < count)
-        wire_turn(w, 1000);
+        wire_turn(r->wire, 1000);
+}
+
+void seed_sign_in(struct buf *request, uint16_t port, size_t fan)
+{
+    char json[256];
+
+    (void)snprintf(json, sizeof json, "{\"mail\":\"fan%zu@bench.invalid\",\"password\":\"%s\"}",
+                   fan, password);
+    request_write(request, port, "POST", "/api/v1/sessions", NULL, span_text(json));
 }

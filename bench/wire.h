@@ -4,7 +4,7 @@
 
 /*
  * wire - one epoll set: keep-alive HTTP/1.1 client connections to the server under test, a small HTTP server for the provider's
- * side, and timers. Reads only what the servers measured here write (Content-Length, no chunks); anything else ends the program.
+ * side, and timers, due to the microsecond. Reads only what the servers measured here write (Content-Length, no chunks); anything else ends the program.
  */
 #include "bench.h"
 
@@ -23,16 +23,21 @@ void wire_after(struct wire *w, int64_t delay_us, wire_timer_fn *run, void *cont
 /* --- client -------------------------------------------------------------------------------------------------------------- */
 
 struct wire_answer {
-    int status; /* 0: the connection broke, or there was none */
-    struct span body;
-    int64_t took_us; /* since the call was handed in */
+    int status;       /* 0: the connection broke, or there was none */
+    struct span body; /* until the function returns */
+    int64_t took_us;  /* since the call was handed in */
+    struct span head; /* status line and fields, with the empty line; until the function returns */
 };
 typedef void wire_answer_fn(void *context, const struct wire_answer *answer);
 
 struct wire_pool;
 struct wire_pool *wire_pool_new(struct wire *w, uint16_t port, size_t connections);
 void wire_pool_free(struct wire_pool *p);
-/* The whole request; copied. Waits for a free connection. */
+/* Close the connections that rest; they are opened again when they are wanted. */
+void wire_pool_close(struct wire_pool *p);
+/* Empty, to write a request into; whoever asks for it next gets the same. */
+struct buf *wire_scratch(struct wire_pool *p);
+/* The whole request; it need not outlive the call. Waits for a free connection. */
 void wire_send(struct wire_pool *p, struct span request, wire_answer_fn *answered, void *context);
 /* One call, waited for; the body is copied into out. */
 int wire_ask(struct wire *w, struct wire_pool *p, struct span request, struct buf *out);
@@ -42,8 +47,8 @@ int wire_ask(struct wire *w, struct wire_pool *p, struct span request, struct bu
 struct wire_request {
     char method[8];
     char path[512];
-    struct span body;
-    uint64_t from; /* to answer with */
+    struct span body; /* until it is answered */
+    uint64_t from;    /* to answer with */
 };
 typedef void wire_request_fn(void *context, const struct wire_request *request);
 /* Listens on loopback; returns the port. */

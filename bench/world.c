@@ -297,10 +297,11 @@ double world_cpu_s(struct world *w)
     return sum;
 }
 
-long world_rss_kb(struct world *w)
+/* Of the server and its children; field is a line of /proc/<pid>/status. */
+static long memory_kb(const struct world *w, const char *field)
 {
     pid_t pids[CHILDREN_MAX];
-    size_t count = family(w, pids);
+    size_t count = family(w, pids), len = strlen(field);
     char path[64], line[256];
     long sum = 0, kb;
 
@@ -308,13 +309,25 @@ long world_rss_kb(struct world *w)
         (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pids[i]);
         FILE *f = fopen(path, "re");
         while (f && fgets(line, sizeof line, f))
-            if (sscanf(line, "VmHWM: %ld", &kb) == 1)
+            if (strncmp(line, field, len) == 0 && sscanf(line + len, "%ld", &kb) == 1)
                 sum += kb;
         if (f)
             (void)fclose(f);
     }
+    return sum;
+}
+
+long world_rss_kb(struct world *w)
+{
+    long sum = memory_kb(w, "VmHWM:");
+
     w->rss_peak_kb = sum > w->rss_peak_kb ? sum : w->rss_peak_kb;
     return w->rss_peak_kb;
+}
+
+long world_rss_now_kb(const struct world *w)
+{
+    return memory_kb(w, "VmRSS:");
 }
 
 /* --- its end ----------------------------------------------------------------------------------------------------------------- */

@@ -113,6 +113,26 @@ static enum err hold_args_new(struct call *c, struct hold_args **ret_args)
     return OK;
 }
 
+/*
+ * In a rush most who name a seat come too late. What the published map shows as taken is refused here, and the writer never hears
+ * of it. A repeated request is the exception: then the seats are its own, and the writer answers it as before.
+ */
+static enum err refuse_taken(struct call *c, const struct hold_request *req)
+{
+    struct seat_map *map = seat_maps_find_event(c->api->config.maps, req->event);
+    struct hold_row row;
+    bool known, repeated;
+
+    for (size_t i = 0; map && i < req->place_count; i++) {
+        if (seat_map_is_free(map, req->places[i], &known) || !known)
+            continue;
+        TRY(call_snapshot(c));
+        TRY(store_hold_by_id(c->tx, req->id, &row, &repeated));
+        return repeated ? OK : hold_taken(seat_map_plan(map), req->places[i], i);
+    }
+    return OK;
+}
+
 enum err api_hold_post(struct call *c)
 {
     struct hold_args *args;
@@ -134,6 +154,8 @@ enum err api_hold_post(struct call *c)
     else
         TRY(read_area(&root, req));
     TRY(json_object_end(&root));
+    if (req->want == HOLD_NAMED)
+        TRY(refuse_taken(c, req));
     return call_write(c, hold_write, args);
 }
 

@@ -274,11 +274,11 @@ static enum err run_write(struct store_tx *tx, struct command *command)
     c->refused = false;
     c->set_cookie[0] = c->etag[0] = '\0';
     c->location = NULL;
+    c->show = NULL;
     TRY(permit_again(c));
     TRY(call_answered(c, &answered));
     if (answered)
         return OK;
-    c->show = NULL;
     TRY(c->write(c));
     TRY(buf_check(&c->body));
     return keep_answer(c);

@@ -213,6 +213,7 @@ enum err api_device_delete(struct call *c)
 struct scan_args {
     struct scan_request request;
     struct scan_judged judged;
+    struct scan_result result;
 };
 
 static void write_verdict(struct json_writer *w, const struct scan_result *r)
@@ -247,16 +248,22 @@ static void write_verdict(struct json_writer *w, const struct scan_result *r)
     json_w_end(w);
 }
 
+static enum err scan_show(struct call *c)
+{
+    struct scan_args *args = c->args;
+    struct json_writer w;
+
+    call_begin(c, 200, &w);
+    write_verdict(&w, &args->result);
+    return call_end(c, &w);
+}
+
 static enum err scan_write(struct call *c)
 {
     struct scan_args *args = c->args;
-    struct scan_result result;
-    struct json_writer w;
 
-    TRY(scan_record(c->tx, c->api->config.ledger, &args->request, &args->judged, &result));
-    call_begin(c, 200, &w);
-    write_verdict(&w, &result);
-    return call_end(c, &w);
+    TRY(scan_record(c->tx, c->api->config.ledger, &args->request, &args->judged, &args->result));
+    return call_show(c, scan_show);
 }
 
 enum err api_scan_post(struct call *c)

@@ -177,7 +177,7 @@ static enum err take_places(struct store_tx *tx, const struct hold_row *row, siz
     return OK;
 }
 
-static enum err taken_already(const struct packed *plan, uint32_t place, size_t index)
+enum err hold_taken(const struct packed *plan, uint32_t place, size_t index)
 {
     char pointer[ERR_POINTER_MAX];
     struct place_names names;
@@ -207,7 +207,7 @@ static enum err check_named(struct store_tx *tx, struct seat_map *map,
             continue;
         TRY(store_place_state(tx, seat_map_event_no(map), req->places[i], &state, &until_ms));
         if (state != PLACE_FREE && !(state == PLACE_HELD && until_ms <= now_ms))
-            return taken_already(plan, req->places[i], i);
+            return hold_taken(plan, req->places[i], i);
     }
     return OK;
 }
@@ -223,7 +223,7 @@ static enum err take_named(struct store_tx *tx, struct seat_map *map,
     TRY(take_places(tx, row, &taken));
     if (taken == row->place_count)
         return OK;
-    return taken_already(seat_map_plan(map), row->places[taken], taken);
+    return hold_taken(seat_map_plan(map), row->places[taken], taken);
 }
 
 static enum err pick(struct store_tx *tx, struct seat_map *map, const struct hold_request *req,

@@ -65,6 +65,8 @@ struct hold {
  */
 RESULT hold_place(struct store_tx *tx, struct seat_maps *maps, const struct hold_request *req,
                   struct hold *ret_hold);
+/* ERR_CONFLICT "seat_taken" about the index-th place asked for, in hold_place's words. place < places of the plan. */
+RESULT hold_taken(const struct packed *plan, uint32_t place, size_t index);
 /* Also on a reader's transaction. ERR_NOT_FOUND "no_hold", also for another account's. */
 RESULT hold_get(struct store_tx *tx, struct hold_id id, int64_t account_no, struct hold *ret_hold);
 /* HOLD_MS more from now, never past HOLD_LATEST_MS after it was placed. ERR_EXPIRED "hold_expired", ERR_CONFLICT "hold_ended". */

@@ -9,6 +9,7 @@
 
 enum {
     SQLITE_APPLICATION_ID = 0x47544B54, /* "GTKT" */
+    KEPT_BYTES_MAX = 128,
     SQLITE_WAIT_MS = 2000, /* for a lock: only a person with a shell, or a recovery, can hold one */
 };
 
@@ -17,6 +18,9 @@ struct slot {
     struct store_conn *conn;
     sqlite3_stmt *stmt;
     bool busy, has_row, once; /* once: finalized at its end */
+    uint8_t parameters;       /* of the statement, once prepared */
+    uint8_t kept_len;
+    uint8_t kept[KEPT_BYTES_MAX]; /* short values of a query, which outlive the call */
 };
 
 enum control {
@@ -64,6 +68,9 @@ void sqlite_forget_statements(struct store_conn *c);
 enum err sqlite_version(struct store_conn *c, int *ret_version);
 enum err sqlite_migrate(struct store_conn *c, const char *script, int version);
 enum err sqlite_backup(struct store_conn *c, const char *to_path);
+
+/* log_buffer.c: makes the layer, above what is SQLite's default now, known to it; its name, or NULL. */
+const char *sqlite_log_layer(void);
 
 /* open.c */
 enum err sqlite_open(const struct store_config *config, enum conn_kind kind,

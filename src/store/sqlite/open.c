@@ -146,11 +146,13 @@ static enum err open_into(struct store_conn *c, const char *path)
         TRY(take_lock(c, path));
         TRY(sqlite_make_file(path, false));
     }
+    const char *layer = c->kind == CONN_WRITER ? sqlite_log_layer() : NULL;
+    ENSURE(layer || c->kind != CONN_WRITER, ERR_NOMEM, "no_memory", "SQLite's files cannot be set up.");
     /* Why no mutex: a connection belongs to one thread at a time. */
     int code = sqlite3_open_v2(path, &c->db,
                                (reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-                               NULL);
+                               layer);
     if (code != SQLITE_OK)
         return sqlite_fail(c, code, "open");
     return set_up(c);

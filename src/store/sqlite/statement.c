@@ -5,13 +5,27 @@
 
 #include "store/sqlite/conn.h"
 
+/* A query's values are asked for again after the call has returned: short ones are kept in the slot, long ones by SQLite. */
+static sqlite3_destructor_type keep_value(struct slot *s, const char **data, size_t len)
+{
+    if (len > sizeof s->kept - s->kept_len)
+        return SQLITE_TRANSIENT;
+    if (len > 0)
+        memcpy(s->kept + s->kept_len, *data, len);
+    *data = (const char *)s->kept + s->kept_len;
+    s->kept_len += (uint8_t)len;
+    return SQLITE_STATIC;
+}
+
 static enum err bind_one(struct slot *s, int at, const struct store_value *v, bool keep)
 {
-    sqlite3_destructor_type life = keep ? SQLITE_TRANSIENT : SQLITE_STATIC;
+    sqlite3_destructor_type life = SQLITE_STATIC;
     /* Why "": a NULL pointer would bind NULL. */
     const char *data = v->s.data ? (const char *)v->s.data : "";
     int code = SQLITE_MISUSE;
 
+    if (keep && (v->type == STORE_TEXT || v->type == STORE_BLOB))
+        life = keep_value(s, &data, v->s.len);
     switch (v->type) {
     case STORE_NULL:
         code = sqlite3_bind_null(s->stmt, at);
@@ -48,11 +62,11 @@ static void slot_end(struct slot *s)
         free(s);
         return;
     }
-    if (s->stmt) {
+    /* Why bindings stay: each run binds every parameter anew before it steps (asserted). */
+    if (s->stmt)
         sqlite3_reset(s->stmt);
-        sqlite3_clear_bindings(s->stmt);
-    }
     s->busy = s->has_row = false;
+    s->kept_len = 0;
 }
 
 static enum err prepare(struct store_conn *c, struct slot *s, const char *text,
@@ -68,8 +82,9 @@ static enum err prepare(struct store_conn *c, struct slot *s, const char *text,
                                       &s->stmt, NULL);
         if (code != SQLITE_OK)
             return sqlite_fail(c, code, "prepare");
+        s->parameters = (uint8_t)sqlite3_bind_parameter_count(s->stmt);
     }
-    INVARIANT(sqlite3_bind_parameter_count(s->stmt) == (int)count,
+    INVARIANT(s->parameters == count,
               "a statement gets as many values as it has parameters");
     for (size_t i = 0; i < count; i++)
         TRY(bind_one(s, (int)i + 1, &args[i], keep));

@@ -42,6 +42,9 @@ bool kind_needs(int kind, uint64_t *ret_needs);
 struct ledger {
     struct keyring *keyring;
     struct mac_key commitment; /* Kc: public */
+    /* What the next entry's number is, as long as nothing was undone since (store_undone). Of the one write transaction. */
+    uint64_t undone;
+    int64_t next_no; /* 0: to be asked */
 };
 
 struct group_key {

@@ -228,6 +228,16 @@ static enum err check_draft(const struct entry_draft *d)
     return OK;
 }
 
+/* L-A. The row's number is its key: were it not the next one, the insert would fail or an audit would find the gap. */
+static enum err next_number(struct store_tx *tx, struct ledger *l, int64_t *ret_entry_no)
+{
+    if (l->next_no == 0 || l->undone != store_undone(tx))
+        TRY(store_entry_next(tx, &l->next_no));
+    l->undone = store_undone(tx);
+    *ret_entry_no = l->next_no++;
+    return OK;
+}
+
 enum err ledger_append(struct store_tx *tx, struct ledger *l, struct entry_draft *d,
                        int64_t *ret_entry_no)
 {
@@ -246,7 +256,7 @@ enum err ledger_append(struct store_tx *tx, struct ledger *l, struct entry_draft
     commitment_make(l, &s.groups[0], &d->id, (uint8_t)s.value_count, buf_span(&s.list),
                     row.commitment);
     row.sealed = buf_span(&s.out);
-    TRY(store_entry_next(tx, &row.entry_no));
+    TRY(next_number(tx, l, &row.entry_no));
     TRY(store_entry_insert(tx, &row));
     for (size_t i = 0; i < d->row_count; i++)
         store_audit_paid(tx, (enum store_audit)d->rows[i].table, d->rows[i].id);

@@ -264,8 +264,8 @@ CREATE TABLE payment (
     organiser_no @INT@ NOT NULL,
     attempt @INT@ NOT NULL CHECK (attempt >= 1),
     state @TEXT@ NOT NULL CHECK (state = 'creating' OR state = 'open' OR state = 'captured' OR state = 'expired' OR state = 'failed'),
-    session_ref @TEXT@ UNIQUE,               -- provider's checkout session
-    intent_ref @TEXT@ UNIQUE,                -- provider's payment intent
+    session_ref @TEXT@,                      -- provider's checkout session
+    intent_ref @TEXT@,                       -- provider's payment intent
     url @TEXT@,                              -- where the browser is sent
     amount_minor @INT@ NOT NULL CHECK (amount_minor > 0),
     currency @TEXT@ NOT NULL,
@@ -278,6 +278,9 @@ CREATE TABLE payment (
     CHECK (state <> 'open' OR session_ref IS NOT NULL),
     CHECK (state <> 'captured' OR intent_ref IS NOT NULL)
 ) @CLUSTERED@;
+-- Apart from the columns, so that what is not there yet takes no place in them.
+CREATE UNIQUE INDEX payment_session ON payment (session_ref) WHERE session_ref IS NOT NULL;
+CREATE UNIQUE INDEX payment_intent ON payment (intent_ref) WHERE intent_ref IS NOT NULL;
 CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating', 'open');
 -- At most one attempt of an order can still bring money.
 CREATE UNIQUE INDEX payment_live ON payment (order_id) WHERE state = 'creating' OR state = 'open' OR state = 'captured';
@@ -316,7 +319,6 @@ CREATE TABLE posting (
     at_ms @INT@ NOT NULL,
     PRIMARY KEY (booking_id, line)
 ) @CLUSTERED@;
-CREATE INDEX posting_order ON posting (order_id);
 
 -- Work for the world outside, done by the courier after the commit.
 CREATE TABLE job (

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_FLOORS_H
+#define BENCH_FLOORS_H
+
+/* floors - single operations in a loop, a second: what bounds the parts of the product that do little else. */
+#include "bench.h"
+
+/* Argon2id at the price of a fan's password, on so many threads. */
+double floor_passwords(unsigned threads, double seconds);
+/* As many threads as this machine has processors. */
+unsigned floor_processors(void);
+/* Ed25519, of 160 bytes. */
+double floor_signs(double seconds);
+/* Leaves of the ledger's size into a Merkle tree in memory. */
+double floor_leaves(double seconds);
+
+/*
+ * The rows of floor_sales in PostgreSQL: a cluster of its own in a folder of its own below dir, on a socket there, asked by
+ * pgbench with so many clients. False where PostgreSQL is not installed or will not run here, with a word on standard error.
+ */
+bool floor_postgres_sales(const char *dir, unsigned per_order, unsigned clients, unsigned seconds,
+                          double *ret_sales_per_s);
+
+#endif
