@@ -718,11 +718,9 @@ void http_finish(struct http_exchange *x)
 {
     struct http_loop *loop = x->loop;
     pthread_mutex_lock(&loop->lock);
-    bool first = !loop->finished;
     x->next = loop->finished;
     loop->finished = x;
     /* Inside the lock: once it is let go, the loop may end and take the server with it. */
-    if (first)
-        http_loop_wake(loop);
+    http_loop_delivered(loop);
     pthread_mutex_unlock(&loop->lock);
 }
