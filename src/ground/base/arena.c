@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 4096 };
+/* What a reset keeps is at most KEPT_MAX: enough for a request, so that the next one needs no memory from the system. */
+enum { CHUNK_BYTES = 4096, KEPT_MAX = 32 * 1024 };
 
 struct arena_chunk {
     struct arena_chunk *next;
-    size_t size, used;
+    size_t size, used; /* bytes[used .. size) are zeros */
     alignas(max_align_t) uint8_t bytes[];
 };
 
@@ -39,13 +40,40 @@ void arena_done(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-    if (a->chunks) {
-        free_chunks(a->chunks->next);
-        a->chunks->next = NULL;
-        wipe(a->chunks->bytes, a->chunks->used);
-        a->chunks->used = 0;
+    struct arena_chunk *kept = NULL, *c = a->chunks;
+
+    while (c) {
+        struct arena_chunk *next = c->next;
+        wipe(c->bytes, c->used);
+        c->used = 0;
+        if (c->size <= KEPT_MAX && (!kept || c->size > kept->size)) {
+            free(kept);
+            kept = c;
+            kept->next = NULL;
+        } else {
+            free(c);
+        }
+        c = next;
     }
+    a->chunks = kept;
     a->used = 0;
+}
+
+/* Each chunk is twice the one before, so that an arena that is used again soon has all it needs in one. */
+static struct arena_chunk *add_chunk(struct arena *a, size_t want)
+{
+    size_t room = a->chunks && a->chunks->size <= KEPT_MAX / 2 ? 2 * a->chunks->size : CHUNK_BYTES;
+    struct arena_chunk *c;
+
+    if (room < want)
+        room = want;
+    c = calloc(1, sizeof *c + room);
+    if (!c)
+        return NULL;
+    c->size = room;
+    c->next = a->chunks;
+    a->chunks = c;
+    return c;
 }
 
 void *arena_alloc(struct arena *a, size_t size)
@@ -60,18 +88,11 @@ void *arena_alloc(struct arena *a, size_t size)
         want = alignof(max_align_t);
     if (want > a->max - a->used)
         return NULL;
-    if (!c || want > c->size - c->used) {
-        size_t room = want > CHUNK_BYTES ? want : CHUNK_BYTES;
-        c = malloc(sizeof *c + room);
-        if (!c)
-            return NULL;
-        *c = (struct arena_chunk){.next = a->chunks, .size = room};
-        a->chunks = c;
-    }
+    if ((!c || want > c->size - c->used) && !(c = add_chunk(a, want)))
+        return NULL;
     void *at = c->bytes + c->used;
     c->used += want;
     a->used += want;
-    memset(at, 0, want);
     return at;
 }
 

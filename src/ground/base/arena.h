@@ -18,7 +18,7 @@ struct arena {
 
 void arena_init(struct arena *a, size_t max);
 void arena_done(struct arena *a);
-void arena_reset(struct arena *a); /* keeps one chunk for reuse */
+void arena_reset(struct arena *a); /* wipes; keeps the largest chunk of a common size for reuse */
 /* Zeroed, aligned for anything; NULL when the maximum is passed. */
 void *arena_alloc(struct arena *a, size_t size);
 /* The same for count * size, overflow-checked. */

@@ -96,6 +96,28 @@ static void a_reset_gives_zeroed_memory_again(void **state)
     arena_done(NULL);
 }
 
+static void what_was_needed_before_is_kept_in_one_piece(void **state)
+{
+    AUTO(arena_done) struct arena a;
+    uint8_t *before[12] = {0}, *at[12];
+
+    (void)state;
+    arena_init(&a, 100000);
+    for (int round = 0; round < 4; round++) {
+        for (size_t i = 0; i < COUNT_OF(at); i++) {
+            at[i] = arena_alloc(&a, 1000);
+            assert_non_null(at[i]);
+            memset(at[i], 1, 1000);
+        }
+        if (round >= 3)
+            assert_memory_equal(at, before, sizeof at);
+        memcpy(before, at, sizeof at);
+        arena_reset(&a);
+    }
+    for (size_t i = 1; i < COUNT_OF(at); i++)
+        assert_int_equal(at[i] - at[i - 1], 1008);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +125,7 @@ int main(void)
         cmocka_unit_test(the_maximum_is_hard),
         cmocka_unit_test(large_and_small_live_together),
         cmocka_unit_test(a_reset_gives_zeroed_memory_again),
+        cmocka_unit_test(what_was_needed_before_is_kept_in_one_piece),
     };
     return cmocka_run_group_tests_name("base/arena", tests, NULL, NULL);
 }

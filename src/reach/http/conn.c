@@ -21,6 +21,7 @@ enum {
     FILE_CHUNK = 64 * 1024,
     OUT_KEPT_MAX = 32 * 1024,
     OUT_MAX = 128 * 1024,
+    BODY_SHORT_MAX = 8 * 1024,
     SPARE_EXCHANGES_MAX = 64,
     ENDED = -1,
     BROKEN = -2,
@@ -53,7 +54,7 @@ struct http_exchange *http_exchange_take(struct http_loop *loop, struct http_con
         buf_init(&x->response.fields, HTTP_RESPONSE_FIELDS_MAX);
         buf_init(&x->response.body, HTTP_RESPONSE_MAX);
     }
-    memset(&x->request, 0, sizeof x->request);
+    memset(&x->request, 0, offsetof(struct http_request, segments));
     uint8_t id[ID_BYTES];
     id_make(loop->server->config.clock, &loop->rng, id);
     id_format("req", id, x->request.id);
@@ -70,11 +71,35 @@ struct http_exchange *http_exchange_take(struct http_loop *loop, struct http_con
     return x;
 }
 
+/*
+ * Short bodies, which is nearly all of them, lie in the exchange's arena, which is there already. A long one gets memory as its bytes
+ * arrive, so that saying a length costs the server nothing.
+ */
+static bool body_room(struct http_exchange *x, uint64_t length)
+{
+    buf_init(&x->body, length);
+    x->body_lent = length <= BODY_SHORT_MAX;
+    if (!x->body_lent)
+        return true;
+    x->body.data = arena_alloc(&x->arena, length + 1);
+    x->body.cap = x->body.data ? length + 1 : 0;
+    return x->body.data != NULL;
+}
+
+static void drop_body(struct http_exchange *x)
+{
+    if (x->body_lent)
+        buf_init(&x->body, 0);
+    else
+        buf_done(&x->body);
+    x->body_lent = false;
+}
+
 void http_exchange_free(struct http_exchange *x)
 {
+    drop_body(x);
     arena_done(&x->arena);
     buf_done(&x->out);
-    buf_done(&x->body);
     buf_done(&x->response.fields);
     buf_done(&x->response.body);
     http_response_release(&x->response);
@@ -92,8 +117,8 @@ void http_exchange_give(struct http_loop *loop, struct http_exchange *x)
         http_exchange_free(x);
         return;
     }
+    drop_body(x);
     arena_reset(&x->arena);
-    buf_done(&x->body);
     if (x->out.cap > OUT_KEPT_MAX)
         buf_done(&x->out);
     else if (x->out.data)
@@ -298,7 +323,8 @@ static bool begin_body(struct http_conn *c)
         return refuse(c, 413, "The body is larger than this route takes.");
     if (length == 0)
         return dispatch(c);
-    buf_init(&x->body, length);
+    if (!body_room(x, length))
+        return refuse(c, 503, "There is no memory for this body now.");
     size_t have = c->in_len - c->in_at;
     if (have > length)
         have = length;

@@ -58,6 +58,7 @@ struct http_exchange {
     struct http_loop *loop;
     struct http_conn *conn; /* touched by the loop only; NULL once the connection is gone */
     bool deferred, answers_head;
+    bool body_lent; /* its memory is the arena's */
     struct http_response response;
     struct buf body; /* of the request */
     struct buf out;  /* of the response, as sent */

@@ -40,11 +40,8 @@ struct http_request {
     enum http_method method;
     struct span target; /* as sent */
     struct span path;   /* decoded, begins with '/' */
-    struct span segments[HTTP_SEGMENTS_MAX];
     size_t segment_count; /* "/" has none, "/a/b" two, "/a/" two, the last empty */
-    struct http_field params[HTTP_PARAMS_MAX];
-    size_t param_count; /* the query, decoded, in order */
-    struct http_field fields[HTTP_FIELDS_MAX];
+    size_t param_count;   /* the query, decoded, in order */
     size_t field_count;
     struct span host; /* as sent; never for making links: use the configured origin */
     uint64_t content_length;
@@ -56,6 +53,11 @@ struct http_request {
     bool secure;                /* TLS here, or at a trusted proxy */
     char id[HTTP_REQUEST_ID_MAX];
     int64_t begun_ms; /* monotonic: the head was complete */
+
+    /* Last, because a new request clears the counts and leaves these as they are. */
+    struct span segments[HTTP_SEGMENTS_MAX];
+    struct http_field params[HTTP_PARAMS_MAX];
+    struct http_field fields[HTTP_FIELDS_MAX];
 };
 
 const char *http_method_name(enum http_method method);
