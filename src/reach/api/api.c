@@ -177,15 +177,15 @@ void api_stop(struct api *api)
 
 void api_committed(struct api *api, const struct store_note *notes, size_t count)
 {
-    bool work = false;
+    bool mails = false;
 
     session_cache_committed(api->sessions, notes, count);
     for (size_t i = 0; i < count; i++)
-        work |= notes[i].kind == NOTE_JOB || notes[i].kind == NOTE_ORDER;
+        mails |= notes[i].kind == NOTE_JOB;
     /* Not before there is a ticker, and not once drained: settlement stops before the writer does. */
     if (!__atomic_load_n(&api->open, __ATOMIC_ACQUIRE))
         return;
-    if (work)
-        settlement_wake(api->settlement);
+    if (mails)
+        settlement_wake_mail(api->settlement);
     ticker_notes(api->ticker, notes, count);
 }

@@ -243,6 +243,22 @@ static enum err order_show(struct call *c)
     return call_end(c, &w);
 }
 
+/* The provider is asked for a session without anybody reading the rows of this order again. */
+static void order_committed(struct call *c)
+{
+    const struct order_args *args = c->args;
+    const struct order_row *o = &args->placed.order;
+
+    settlement_offer(c->api->settlement,
+                     &(struct settlement_offer){.payment = args->placed.payment,
+                                                .order = o->id,
+                                                .amount = o->amount,
+                                                .organiser_no = o->organiser_no,
+                                                .event_no = o->event_no,
+                                                .return_no = (int)o->return_no,
+                                                .title = args->scene.facts->row.name});
+}
+
 static enum err order_write(struct call *c)
 {
     struct order_args *args = c->args;
@@ -253,6 +269,7 @@ static enum err order_write(struct call *c)
         return answer_order(c, 201, &args->placed.order);
     scene_done(&args->scene); /* of a run before this one */
     TRY(scene_of(c, args->placed.order.event_no, &args->scene));
+    c->committed = order_committed;
     return call_show(c, order_show);
 }
 

@@ -275,6 +275,7 @@ static enum err run_write(struct store_tx *tx, struct command *command)
     c->set_cookie[0] = c->etag[0] = '\0';
     c->location = NULL;
     c->show = NULL;
+    c->committed = NULL;
     TRY(permit_again(c));
     TRY(call_answered(c, &answered));
     if (answered)
@@ -315,6 +316,8 @@ static void write_done(struct command *command, const struct err_info *error)
 
     c->tx = NULL;
     c->writing = false;
+    if (!error && c->committed)
+        c->committed(c);
     if (!error && !c->refused && c->after) {
         c->written = true;
         if (finish_in_pool(c) == OK)

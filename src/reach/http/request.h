@@ -38,8 +38,8 @@ struct http_field {
 
 struct http_request {
     enum http_method method;
-    struct span target; /* as sent */
-    struct span path;   /* decoded, begins with '/' */
+    struct span target;   /* as sent */
+    struct span path;     /* decoded, begins with '/' */
     size_t segment_count; /* "/" has none, "/a/b" two, "/a/" two, the last empty */
     size_t param_count;   /* the query, decoded, in order */
     size_t field_count;

@@ -4,7 +4,7 @@
 
 #include "reach/settlement/inner.h"
 
-enum { TITLE_MAX = 200, URL_MAX = 512 };
+enum { URL_MAX = 512 };
 
 int64_t backoff_ms(int64_t tries)
 {
@@ -107,20 +107,26 @@ static void answered(void *context, const struct courier_answer *a)
         said(f, a);
 }
 
+void title_cut(const char *title, char ret_title[TITLE_MAX])
+{
+    size_t n = strlen(title);
+
+    if (n >= TITLE_MAX) {
+        n = TITLE_MAX - 1;
+        while (n > 0 && ((unsigned char)title[n] & 0xC0) == 0x80)
+            n--;
+    }
+    memcpy(ret_title, title, n);
+    ret_title[n] = '\0';
+}
+
 static enum err build_create(const struct flight *f, const struct call_wish *w,
                              struct stripe_request *r)
 {
     const struct settlement_config *c = &f->s->config;
     char url[URL_MAX], order[ID_TEXT_MAX], title[TITLE_MAX];
-    size_t n = strlen(w->title);
 
-    if (n >= sizeof title) { /* not in the middle of a character */
-        n = sizeof title - 1;
-        while (n > 0 && ((unsigned char)w->title[n] & 0xC0) == 0x80)
-            n--;
-    }
-    memcpy(title, w->title, n);
-    title[n] = '\0';
+    title_cut(w->title, title);
     order_id_format(w->order, order);
     const char *back = w->return_no >= 0 && (size_t)w->return_no < COUNT_OF(c->return_origins)
                            ? c->return_origins[w->return_no]

@@ -15,34 +15,68 @@ void settlement_drop_reference(struct settlement *s)
     pthread_mutex_unlock(&s->lock);
     if (!last)
         return;
+    while (s->spare) {
+        struct flight *f = s->spare;
+        s->spare = f->next;
+        free(f);
+    }
     pthread_cond_destroy(&s->some);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES])
+static struct flight **bucket_of(struct settlement *s, const uint8_t id[ID_BYTES])
 {
-    struct flight *f = calloc(1, sizeof *f);
+    return &s->flights[get_u16be(id + ID_BYTES - 2) % FLIGHT_BUCKETS];
+}
+
+/* Under the lock. */
+static struct flight *take_spare(struct settlement *s)
+{
+    struct flight *f = s->spare;
 
     if (!f)
-        return NULL;
-    f->s = s;
-    memcpy(f->id, id, ID_BYTES);
+        return calloc(1, sizeof *f);
+    s->spare = f->next;
+    s->spare_count--;
+    memset(f, 0, sizeof *f);
+    return f;
+}
+
+/* Under the lock. */
+static bool is_in_flight(struct settlement *s, const uint8_t id[ID_BYTES])
+{
+    const struct flight *f = *bucket_of(s, id);
+
+    while (f && memcmp(f->id, id, ID_BYTES) != 0)
+        f = f->next;
+    return f != NULL;
+}
+
+bool flight_known(struct settlement *s, const uint8_t id[ID_BYTES])
+{
     pthread_mutex_lock(&s->lock);
-    bool known = s->stopped || s->flight_count >= SETTLEMENT_CALLS_MAX;
-    for (const struct flight *o = s->flights; o && !known; o = o->next)
-        known = memcmp(o->id, id, ID_BYTES) == 0;
-    if (!known) {
-        f->next = s->flights;
-        s->flights = f;
+    bool known = is_in_flight(s, id);
+    pthread_mutex_unlock(&s->lock);
+    return known;
+}
+
+struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES])
+{
+    struct flight **bucket = bucket_of(s, id), *f = NULL;
+
+    pthread_mutex_lock(&s->lock);
+    bool room = !s->stopped && s->flight_count < SETTLEMENT_CALLS_MAX && !is_in_flight(s, id);
+    if (room && (f = take_spare(s)) != NULL) {
+        f->s = s;
+        memcpy(f->id, id, ID_BYTES);
+        f->next = *bucket;
+        *bucket = f;
         s->flight_count++;
         s->references++;
     }
     pthread_mutex_unlock(&s->lock);
-    if (!known)
-        return f;
-    free(f);
-    return NULL;
+    return f;
 }
 
 void flight_end(struct flight *f)
@@ -50,14 +84,27 @@ void flight_end(struct flight *f)
     struct settlement *s = f->s;
 
     pthread_mutex_lock(&s->lock);
-    struct flight **at = &s->flights;
+    struct flight **at = bucket_of(s, f->id);
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
     s->flight_count--;
+    f->next = s->spare;
+    s->spare = f;
+    s->spare_count++;
     pthread_mutex_unlock(&s->lock);
-    free(f);
     settlement_drop_reference(s);
+}
+
+struct flight *flight_next(struct settlement *s, const struct flight *before)
+{
+    size_t i = before ? (size_t)(bucket_of(s, before->id) - s->flights) + 1 : 0;
+
+    if (before && before->next)
+        return before->next;
+    while (i < FLIGHT_BUCKETS && !s->flights[i])
+        i++;
+    return i < FLIGHT_BUCKETS ? s->flights[i] : NULL;
 }
 
 void flight_ask_soon(struct flight *f)
@@ -67,7 +114,7 @@ void flight_ask_soon(struct flight *f)
     pthread_mutex_lock(&s->lock);
     bool stopped = s->stopped;
     f->ask_soon = !stopped;
-    s->woken = true;
+    s->stirred = true;
     pthread_cond_signal(&s->some);
     pthread_mutex_unlock(&s->lock);
     if (stopped)

@@ -8,7 +8,7 @@
 #include "reach/notify/notify.h"
 #include "reach/settlement/settlement.h"
 
-enum { ASKED_MAX = 64 };
+enum { ASKED_MAX = 64, OFFERS_MAX = 256, FLIGHT_BUCKETS = 512, TITLE_MAX = 200 };
 
 enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
 
@@ -41,6 +41,12 @@ struct flight {
     bool ask_soon; /* the thread is to send the question; under the lock */
 };
 
+/* A first attempt that was committed just now. */
+struct offer {
+    struct settlement_offer attempt; /* its title is below */
+    char title[TITLE_MAX];
+};
+
 struct settlement {
     struct settlement_config config;
     struct notify *notify;
@@ -50,10 +56,17 @@ struct settlement {
 
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t some;  /* monotonic */
-    bool stopped, woken, sweeping;
+    bool stopped, sweeping;
+    bool woken;        /* something may be due in the rows */
+    bool mail_due;     /* only a mail */
+    bool stirred;      /* a flight waits for the thread */
     size_t references; /* the thread's owner, and one for each flight and sweep */
-    struct flight *flights;
+    struct flight *flights[FLIGHT_BUCKETS]; /* by the end of their ids, which is random */
     size_t flight_count;
+    struct flight *spare; /* at most SETTLEMENT_CALLS_MAX with those in flight */
+    size_t spare_count;
+    struct offer offers[OFFERS_MAX]; /* a ring */
+    size_t offers_first, offer_count;
     struct {
         struct order_id order;
         int64_t at_ms; /* monotonic */
@@ -62,15 +75,18 @@ struct settlement {
     size_t asked_next;
 
     /* the thread's */
-    int64_t swept_ms;
+    int64_t swept_ms, looked_ms;
     struct payment_row payments[SETTLEMENT_CALLS_MAX];
     struct refund_row refunds[SETTLEMENT_CALLS_MAX];
 };
 
 void settlement_drop_reference(struct settlement *s);
-/* NULL when it is in flight already, when enough is, or at the end. */
+/* Zeros but for its id. NULL when it is in flight already, when enough is, or at the end. */
 struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES]);
+bool flight_known(struct settlement *s, const uint8_t id[ID_BYTES]);
 void flight_end(struct flight *f);
+/* The first flight, then the next; NULL after the last. Under the lock. */
+struct flight *flight_next(struct settlement *s, const struct flight *before);
 /* Hand the deed to the writer; the flight ends by itself. */
 void flight_submit(struct flight *f, enum deed deed);
 
@@ -88,6 +104,8 @@ struct call_wish {
     const char *intent_ref; /* ASK_REFUND */
 };
 void flight_ask(struct flight *f, const struct call_wish *wish);
+/* As much of it as a session's line takes, not ending in the middle of a character. */
+void title_cut(const char *title, char ret_title[TITLE_MAX]);
 
 /* 1 s, 2 s, 4 s, ... at most a minute. */
 int64_t backoff_ms(int64_t tries);

@@ -2,6 +2,7 @@
 /* settlement - the thread: what is due, who came back, and the sweeps. */
 #include "reach/settlement/settlement.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,10 +113,12 @@ static enum err drive_due(struct settlement *s, struct store_tx *tx)
 
     TRY(store_payments_due(tx, store_now_ms(tx), s->payments, COUNT_OF(s->payments), &count));
     for (size_t i = 0; i < count; i++)
-        TRY(drive_payment(s, tx, &s->payments[i]));
+        if (!flight_known(s, s->payments[i].id.b))
+            TRY(drive_payment(s, tx, &s->payments[i]));
     TRY(store_refunds_due(tx, store_now_ms(tx), s->refunds, COUNT_OF(s->refunds), &count));
     for (size_t i = 0; i < count && s->config.provider; i++)
-        TRY(drive_refund(s, tx, &s->refunds[i]));
+        if (!flight_known(s, s->refunds[i].id.b))
+            TRY(drive_refund(s, tx, &s->refunds[i]));
     return OK;
 }
 
@@ -218,14 +221,16 @@ static void sweep(struct settlement *s)
 /* Answers that found the writer's queue full. */
 static void submit_waiting(struct settlement *s)
 {
+    struct flight *next;
+
     pthread_mutex_lock(&s->lock);
-    for (struct flight *f = s->flights, *next; f && !s->stopped; f = next) {
-        next = f->next;
+    for (struct flight *f = flight_next(s, NULL); f && !s->stopped; f = next) {
+        next = flight_next(s, f);
         if (!f->waits)
             continue;
         f->waits = false; /* before: the writer may end the flight as soon as it has it */
         if (writer_submit(s->config.writer, &f->command) != OK) {
-            f->waits = true;
+            f->waits = true; /* until the next look */
             break;
         }
     }
@@ -236,9 +241,9 @@ static void ask_waiting(struct settlement *s)
 {
     for (;;) {
         pthread_mutex_lock(&s->lock);
-        struct flight *f = s->flights;
+        struct flight *f = flight_next(s, NULL);
         while (f && !f->ask_soon)
-            f = f->next;
+            f = flight_next(s, f);
         if (f)
             f->ask_soon = false;
         bool stopped = s->stopped;
@@ -252,6 +257,41 @@ static void ask_waiting(struct settlement *s)
     }
 }
 
+static bool next_offer(struct settlement *s, struct offer *ret_offer)
+{
+    pthread_mutex_lock(&s->lock);
+    bool found = s->offer_count > 0 && !s->stopped;
+    if (found) {
+        *ret_offer = s->offers[s->offers_first];
+        s->offers_first = (s->offers_first + 1) % OFFERS_MAX;
+        s->offer_count--;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+/* First attempts, as their orders are committed. */
+static void drive_offers(struct settlement *s)
+{
+    struct offer o;
+
+    while (next_offer(s, &o)) {
+        struct flight *f = flight_begin(s, o.attempt.payment.b);
+        if (!f)
+            continue; /* found in the rows already, or to be found there */
+        const struct call_wish wish = {
+            .title = o.title, .order = o.attempt.order, .return_no = o.attempt.return_no};
+        f->question = ASK_CREATE;
+        f->amount = o.attempt.amount;
+        f->organiser_no = o.attempt.organiser_no;
+        f->event_no = o.attempt.event_no;
+        if (s->config.provider)
+            flight_ask(f, &wish);
+        else
+            fail_attempt(f, false);
+    }
+}
+
 static enum err look(struct settlement *s)
 {
     struct store_tx *tx;
@@ -261,37 +301,63 @@ static enum err look(struct settlement *s)
     if (e == OK)
         e = drive_asked(s, tx);
     store_read_end(tx);
-    TRY(e);
-    return s->config.mail ? notify_run(s->notify, s->reader) : OK;
+    return e;
 }
 
-/* False at the end. */
-static bool wait_for_work(struct settlement *s)
+/* What there is to do. */
+struct work {
+    bool look, mail, stirred, stopped;
+};
+
+static struct work wait_for_work(struct settlement *s)
 {
-    int64_t at_ms = mono() + SETTLEMENT_LOOK_MS;
+    int64_t at_ms = s->looked_ms + SETTLEMENT_LOOK_MS;
     const struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
+    struct work w = {0};
 
     pthread_mutex_lock(&s->lock);
-    while (!s->woken && !s->stopped)
-        if (pthread_cond_timedwait(&s->some, &s->lock, &until) != 0)
-            break;
-    s->woken = false;
-    bool go_on = !s->stopped;
+    while (!s->woken && !s->mail_due && !s->stirred && s->offer_count == 0 && !s->stopped &&
+           !w.look)
+        w.look = pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT;
+    w.look = w.look || s->woken || mono() >= at_ms;
+    w.mail = s->mail_due || w.look;
+    w.stirred = s->stirred;
+    w.stopped = s->stopped;
+    s->woken = s->mail_due = s->stirred = false;
     pthread_mutex_unlock(&s->lock);
-    return go_on;
+    return w;
+}
+
+static void do_work(struct settlement *s, const struct work *w)
+{
+    enum err e = OK;
+
+    if (w->stirred || w->look) {
+        submit_waiting(s);
+        ask_waiting(s);
+    }
+    drive_offers(s);
+    if (w->look) {
+        s->looked_ms = mono();
+        e = look(s);
+    }
+    if (e == OK && w->mail && s->config.mail)
+        e = notify_run(s->notify, s->reader);
+    if (e != OK)
+        log_error_info(LOG_ERROR, "settlement", err_last());
+    if (w->look)
+        sweep(s);
 }
 
 static void *run(void *context)
 {
     struct settlement *s = context;
+    struct work w = {.look = true, .mail = true};
 
     do {
-        submit_waiting(s);
-        ask_waiting(s);
-        if (look(s) != OK)
-            log_error_info(LOG_ERROR, "settlement", err_last());
-        sweep(s);
-    } while (wait_for_work(s));
+        do_work(s, &w);
+        w = wait_for_work(s);
+    } while (!w.stopped);
     return NULL;
 }
 
@@ -360,9 +426,9 @@ void settlement_stop(struct settlement *s)
     /* Flights that wait for the thread end here; others when their answers come. */
     for (;;) {
         pthread_mutex_lock(&s->lock);
-        struct flight *f = s->flights;
+        struct flight *f = flight_next(s, NULL);
         while (f && !f->waits && !f->ask_soon)
-            f = f->next;
+            f = flight_next(s, f);
         pthread_mutex_unlock(&s->lock);
         if (!f)
             break;
@@ -371,13 +437,38 @@ void settlement_stop(struct settlement *s)
     release(s);
 }
 
+static void wake(struct settlement *s, bool *what)
+{
+    pthread_mutex_lock(&s->lock);
+    *what = true;
+    pthread_cond_signal(&s->some);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void settlement_wake(struct settlement *s)
+{
+    if (s)
+        wake(s, &s->woken);
+}
+
+void settlement_wake_mail(struct settlement *s)
+{
+    if (s && s->config.mail)
+        wake(s, &s->mail_due);
+}
+
+void settlement_offer(struct settlement *s, const struct settlement_offer *offer)
 {
     if (!s)
         return;
     pthread_mutex_lock(&s->lock);
-    s->woken = true;
-    pthread_cond_signal(&s->some);
+    if (s->offer_count < OFFERS_MAX && !s->stopped) {
+        struct offer *o = &s->offers[(s->offers_first + s->offer_count++) % OFFERS_MAX];
+        o->attempt = *offer;
+        o->attempt.title = NULL;
+        title_cut(offer->title, o->title);
+        pthread_cond_signal(&s->some);
+    }
     pthread_mutex_unlock(&s->lock);
 }
 

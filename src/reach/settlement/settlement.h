@@ -57,6 +57,22 @@ RESULT settlement_start(const struct settlement_config *config, struct settlemen
 void settlement_stop(struct settlement *s);
 /* Something may be due. Any thread. NULL is fine. */
 void settlement_wake(struct settlement *s);
+/* A mail may be due. */
+void settlement_wake_mail(struct settlement *s);
+/*
+ * The first attempt of an order was committed just now: its session is asked for without reading the rows again. On the writer
+ * thread, before it runs another command: so the attempt cannot have been driven to an end meanwhile, and T1 and T2 hold. What
+ * is dropped, because too many wait, is found in the rows a moment later. NULL is fine.
+ */
+struct settlement_offer {
+    struct payment_id payment;
+    struct order_id order;
+    struct money amount;
+    int64_t organiser_no, event_no;
+    int return_no;
+    const char *title; /* of the event; copied */
+};
+void settlement_offer(struct settlement *s, const struct settlement_offer *offer);
 /* A buyer came back from the provider: ask about this order's session now (at most every two seconds). Any thread. */
 void settlement_ask_now(struct settlement *s, struct order_id order);
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "ground/proc/spawn.h"
@@ -254,6 +255,7 @@ struct purchase {
     uint32_t first;
     struct order_row order;
     struct payment_row payment;
+    struct payment_id first_attempt;
 };
 
 static enum err place(struct store_tx *tx, void *context)
@@ -272,6 +274,7 @@ static enum err place(struct store_tx *tx, void *context)
     TRY(hold_place(tx, w.maps, &hold, &held));
     TRY(order_place(tx, fix.catalog.ledger, w.maps, &order, &placed));
     p->order = placed.order;
+    p->first_attempt = placed.payment;
     return OK;
 }
 
@@ -417,6 +420,78 @@ static void paid_while_it_was_to_expire(void **state)
     settlement_wake(w.settlement);
     EVENTUALLY(STATUS(&p) == ORDER_PAID); /* expiring is refused, so it is asked */
     assert_int_equal(tickets(), 2);
+}
+
+/* As the api does: on the writer thread, when the order is durable. */
+struct offering {
+    struct command command; /* first */
+    struct purchase *p;
+    unsigned times;
+    _Atomic bool done;
+};
+
+static enum err run_offering(struct store_tx *tx, struct command *c)
+{
+    return place(tx, ((struct offering *)c)->p);
+}
+
+static void offer_it(struct command *c, const struct err_info *error)
+{
+    struct offering *o = (struct offering *)c;
+
+    assert_null(error);
+    for (unsigned i = 0; i < o->times; i++)
+        settlement_offer(w.settlement,
+                         &(struct settlement_offer){.payment = o->p->first_attempt,
+                                                    .order = o->p->id,
+                                                    .amount = o->p->order.amount,
+                                                    .organiser_no = o->p->order.organiser_no,
+                                                    .event_no = o->p->order.event_no,
+                                                    .title = "Evening"});
+    atomic_store(&o->done, true);
+}
+
+static void offer(struct purchase *p, unsigned times)
+{
+    struct offering o = {
+        {.run = run_offering, .done = offer_it, .lane = LANE_SALE}, p, times, false};
+
+    assert_int_equal(writer_submit(w.writer, &o.command), OK);
+    EVENTUALLY(atomic_load(&o.done));
+}
+
+static void an_offered_attempt_is_asked_for_once(void **state)
+{
+    (void)state;
+    struct purchase p = {.id = order_id_make(clock_system(), rng_system())};
+    /* A second question would be answered otherwise than the first. */
+    fault("{\"kind\":\"error_500_once\",\"times\":1}");
+    offer(&p, 3);
+    settlement_wake(w.settlement);
+    EVENTUALLY(look(&p)->payment.attempt == 2);
+    assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'failed'"), 1);
+    advance(2000);
+    EVENTUALLY(IS_OPEN(&p));
+    assert_int_equal(number("SELECT count(*) FROM payment"), 2);
+
+    struct purchase q = {.id = order_id_make(clock_system(), rng_system()), .first = 2};
+    offer(&q, 1);
+    EVENTUALLY(IS_OPEN(&q));
+    assert_int_equal(q.payment.attempt, 1);
+    assert_int_equal(pay_with(q.payment.url, "4242424242424242"), 303);
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(STATUS(&q) == ORDER_PAID);
+}
+
+static void an_attempt_offered_at_the_end_is_found_at_the_next_start(void **state)
+{
+    (void)state;
+    struct purchase p = {.id = order_id_make(clock_system(), rng_system())};
+
+    stop_settlement();
+    offer(&p, 1); /* to nobody */
+    start_settlement();
+    EVENTUALLY(IS_OPEN(&p));
 }
 
 static void an_answer_lost_at_creation_makes_a_new_attempt(void **state)
@@ -670,6 +745,8 @@ int main(int argc, char **argv)
         T(unpaid_is_expired_and_free),
         T(cancelled_ends_after_the_providers_word),
         T(paid_while_it_was_to_expire),
+        T(an_offered_attempt_is_asked_for_once),
+        T(an_attempt_offered_at_the_end_is_found_at_the_next_start),
         T(an_answer_lost_at_creation_makes_a_new_attempt),
         T(a_failing_provider_is_asked_again),
         T(a_refused_session_ends_the_order),

@@ -240,6 +240,7 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_map
     memcpy(ret_placed->lines, c.lines, c.line_count * sizeof c.lines[0]);
     ret_placed->line_count = c.line_count;
     ret_placed->facts = facts;
+    ret_placed->payment = free_order ? (struct payment_id){0} : payment;
     return OK;
 }
 

@@ -48,6 +48,7 @@ struct order_placed {
     struct order_line lines[ORDER_LINES_MAX];
     size_t line_count;
     struct event_facts *facts; /* of its event; borrowed until the command ends */
+    struct payment_id payment; /* its first attempt; zeros for a free order */
 };
 
 /*

@@ -48,7 +48,8 @@ static int flush(struct gathering *g)
 {
     int len = g->len;
 
-    g->len = 0; /* also when it fails: SQLite gives the transaction up, and its frames are written anew */
+    g->len =
+        0; /* also when it fails: SQLite gives the transaction up, and its frames are written anew */
     return write_through(g, g->bytes, len, g->at);
 }
 

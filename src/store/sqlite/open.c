@@ -147,7 +147,8 @@ static enum err open_into(struct store_conn *c, const char *path)
         TRY(sqlite_make_file(path, false));
     }
     const char *layer = c->kind == CONN_WRITER ? sqlite_log_layer() : NULL;
-    ENSURE(layer || c->kind != CONN_WRITER, ERR_NOMEM, "no_memory", "SQLite's files cannot be set up.");
+    ENSURE(layer || c->kind != CONN_WRITER, ERR_NOMEM, "no_memory",
+           "SQLite's files cannot be set up.");
     /* Why no mutex: a connection belongs to one thread at a time. */
     int code = sqlite3_open_v2(path, &c->db,
                                (reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |

@@ -84,8 +84,7 @@ static enum err prepare(struct store_conn *c, struct slot *s, const char *text,
             return sqlite_fail(c, code, "prepare");
         s->parameters = (uint8_t)sqlite3_bind_parameter_count(s->stmt);
     }
-    INVARIANT(s->parameters == count,
-              "a statement gets as many values as it has parameters");
+    INVARIANT(s->parameters == count, "a statement gets as many values as it has parameters");
     for (size_t i = 0; i < count; i++)
         TRY(bind_one(s, (int)i + 1, &args[i], keep));
     return OK;
