@@ -234,8 +234,9 @@ static bool put_file(const struct cluster *c, const char *name, struct span cont
     FILE *f = fopen(path, "we");
     if (!f)
         return false;
-    size_t n = fwrite(content.data, 1, content.len, f);
-    return (fclose(f) == 0) & (n == content.len) & (chmod(path, 0644) == 0);
+    bool written = fwrite(content.data, 1, content.len, f) == content.len;
+    written = fclose(f) == 0 && written;
+    return written && chmod(path, 0644) == 0;
 }
 
 /* The database ends up in c->dir/data, the socket in c->dir. Durable as ours is: fsync and synchronous_commit are on. */
