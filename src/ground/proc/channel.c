@@ -86,7 +86,9 @@ enum err proc_receive(int fd, uint8_t *room, int timeout_ms, struct proc_frame *
     struct header h;
 
     for (;;) {
-        ssize_t n = recv(fd, room, PROC_FRAME_MAX, MSG_DONTWAIT | MSG_TRUNC);
+        /* Without a deadline the kernel waits: asking first and waiting then is three calls for one frame. */
+        int flags = timeout_ms < 0 ? MSG_TRUNC : MSG_DONTWAIT | MSG_TRUNC;
+        ssize_t n = recv(fd, room, PROC_FRAME_MAX, flags);
         if (n > 0) {
             TRY(parse(span_of(room, (size_t)n), &h, &ret_frame->payload));
             ret_frame->type = h.type;

@@ -11,8 +11,14 @@
 
 enum { SETUP_MS = 20000 };
 
+/* The id of a call tells its slot: SLOT_BITS of it are the slot's place, the rest counts its uses. */
+enum { SLOT_BITS = 9 };
+_Static_assert(1 << SLOT_BITS == COURIER_OUTSTANDING_MAX, "every slot has its place in an id");
+
 struct slot {
     uint32_t id; /* 0: free */
+    uint32_t uses;
+    uint32_t next_free; /* while it is free: place + 1; 0: none */
     courier_done *done;
     void *context;
 };
@@ -26,32 +32,24 @@ struct courier_client {
 
     pthread_mutex_t lock; /* what follows */
     bool dead;
-    uint32_t next_id;
-    size_t outstanding;
+    uint32_t first_free; /* as next_free */
     struct slot slots[COURIER_OUTSTANDING_MAX];
 
     uint8_t room[PROC_FRAME_MAX]; /* the reader's */
 };
 
-static struct slot *find(struct courier_client *c, uint32_t id)
-{
-    for (size_t i = 0; i < COUNT_OF(c->slots); i++)
-        if (c->slots[i].id == id)
-            return &c->slots[i];
-    return NULL;
-}
-
 /* Takes the slot out of the table; its id is 0 when nobody waits. */
 static struct slot take(struct courier_client *c, uint32_t id)
 {
-    struct slot found = {0};
+    uint32_t place = id % COURIER_OUTSTANDING_MAX;
+    struct slot *s = &c->slots[place], found = {0};
 
     pthread_mutex_lock(&c->lock);
-    struct slot *s = id ? find(c, id) : NULL;
-    if (s) {
+    if (id != 0 && s->id == id) {
         found = *s;
         s->id = 0;
-        c->outstanding--;
+        s->next_free = c->first_free;
+        c->first_free = place + 1;
     }
     pthread_mutex_unlock(&c->lock);
     return found;
@@ -79,9 +77,9 @@ static void end_all(struct courier_client *c)
     /* Nothing enters the table any more. */
     for (size_t i = 0; i < COUNT_OF(c->slots); i++) {
         pthread_mutex_lock(&c->lock);
-        struct slot s = c->slots[i];
-        c->slots[i].id = 0;
+        uint32_t id = c->slots[i].id;
         pthread_mutex_unlock(&c->lock);
+        struct slot s = take(c, id);
         if (s.id)
             s.done(s.context, &lost);
     }
@@ -145,6 +143,9 @@ enum err courier_open(int fd, const struct courier_config *config, void (*gone)(
     c->fd = fd;
     c->gone = gone;
     c->context = context;
+    for (uint32_t i = 0; i < COURIER_OUTSTANDING_MAX; i++)
+        c->slots[i].next_free = i + 1 < COURIER_OUTSTANDING_MAX ? i + 2 : 0;
+    c->first_free = 1;
     pthread_mutex_init(&c->lock, NULL);
     enum err e = set_up(c, config);
     if (e == OK)
@@ -177,14 +178,17 @@ static enum err enlist(struct courier_client *c, courier_done *done, void *conte
     enum err e = OK;
 
     pthread_mutex_lock(&c->lock);
-    bool dead = c->dead, full = c->outstanding == COURIER_OUTSTANDING_MAX;
+    bool dead = c->dead, full = c->first_free == 0;
     if (!dead && !full) {
-        do
-            c->next_id++;
-        while (c->next_id == 0 || find(c, c->next_id));
-        *find(c, 0) = (struct slot){c->next_id, done, context};
-        c->outstanding++;
-        *ret_id = c->next_id;
+        uint32_t place = c->first_free - 1;
+        struct slot *s = &c->slots[place];
+        c->first_free = s->next_free;
+        do /* 0 means nobody */
+            s->id = ++s->uses << SLOT_BITS | place;
+        while (s->id == 0);
+        s->done = done;
+        s->context = context;
+        *ret_id = s->id;
     } else {
         e = ERR_BUSY;
     }

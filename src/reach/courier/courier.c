@@ -2,16 +2,18 @@
 /* courier - the process: one thread, one loop over the socket and the connections (libcurl has a thread to look names up). */
 #include "reach/courier/courier.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ground/proc/sandbox.h"
 #include "reach/courier/transfer.h"
 
-enum { POLL_MS = 1000, READ_PATHS_MAX = 4 };
+enum { POLL_MS = 1000, READ_PATHS_MAX = 4, EVENTS_MAX = 64 };
 
 struct courier {
     int fd;
@@ -21,6 +23,9 @@ struct courier {
     struct transfer *first, **last; /* waiting for room, oldest first */
     struct transfer *on_network;
     size_t active;
+    struct spare_handles spares;
+    int epoll;
+    int64_t timer_ms; /* when libcurl wants to be called; INT64_MAX: not */
     uint8_t room[PROC_FRAME_MAX];
 };
 
@@ -71,11 +76,21 @@ static void take_question(struct courier *c, const struct proc_frame *q)
     if (t->type == WIRE_MAIL && c->settings.mail_dir) {
         transfer_to_folder(t, &c->settings, &a);
         answer(c, t->type, t->id, &a);
-        transfer_free(t);
+        transfer_free(t, &c->spares);
         return;
     }
     *c->last = t;
     c->last = &t->next;
+}
+
+static void enter_network(struct courier *c, struct transfer *t)
+{
+    t->before = NULL;
+    t->next = c->on_network;
+    if (t->next)
+        t->next->before = t;
+    c->on_network = t;
+    c->active++;
 }
 
 static void start_waiting(struct courier *c)
@@ -85,16 +100,14 @@ static void start_waiting(struct courier *c)
         c->first = t->next;
         if (!c->first)
             c->last = &c->first;
-        if (transfer_begin(t, &c->settings, now()) != OK) {
+        if (transfer_begin(t, &c->settings, &c->spares, now()) != OK) {
             refuse(c, t->type, t->id, err_last()->slug);
-            transfer_free(t);
+            transfer_free(t, &c->spares);
         } else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
             refuse(c, t->type, t->id, "no_memory");
-            transfer_free(t);
+            transfer_free(t, &c->spares);
         } else {
-            t->next = c->on_network;
-            c->on_network = t;
-            c->active++;
+            enter_network(c, t);
         }
     }
 }
@@ -102,15 +115,16 @@ static void start_waiting(struct courier *c)
 /* Off the network, whatever became of it. */
 static void leave_network(struct courier *c, struct transfer *t)
 {
-    struct transfer **at = &c->on_network;
-
-    while (*at != t)
-        at = &(*at)->next;
-    *at = t->next;
+    if (t->before)
+        t->before->next = t->next;
+    else
+        c->on_network = t->next;
+    if (t->next)
+        t->next->before = t->before;
     c->active--;
     CURLMcode removed = curl_multi_remove_handle(c->multi, t->easy);
     INVARIANT(removed == CURLM_OK, "a handle on the network is in the set");
-    transfer_free(t);
+    transfer_free(t, &c->spares);
 }
 
 static void end_finished(struct courier *c)
@@ -149,22 +163,86 @@ static void read_questions(struct courier *c)
     }
 }
 
+/* --- What libcurl waits for: sockets and a time. Why so: driven by polling, every turn walks over all calls under way. --- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+    struct courier *c = context;
+    struct epoll_event ev = {.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) |
+                                       (what & CURL_POLL_OUT ? EPOLLOUT : 0u),
+                             .data.fd = fd};
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        (void)epoll_ctl(c->epoll, EPOLL_CTL_DEL, fd, NULL); /* it may be closed already */
+        return 0;
+    }
+    if (epoll_ctl(c->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) != 0)
+        return -1;
+    return known || curl_multi_assign(c->multi, fd, c) == CURLM_OK ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    struct courier *c = context;
+
+    (void)multi;
+    c->timer_ms = timeout_ms < 0 ? INT64_MAX : now() + timeout_ms;
+    return 0;
+}
+
+static bool drive(struct courier *c, curl_socket_t fd, uint32_t events)
+{
+    int bits = (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+               (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+               (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+    int running;
+    CURLMcode done = curl_multi_socket_action(c->multi, fd, bits, &running);
+
+    if (done != CURLM_OK)
+        log_error("calls cannot be driven: %s", curl_multi_strerror(done));
+    return done == CURLM_OK;
+}
+
+static int wait_ms(const struct courier *c)
+{
+    int64_t left = c->timer_ms == INT64_MAX ? POLL_MS : c->timer_ms - now();
+
+    if (left < 0 || (c->first && c->active < COURIER_ACTIVE_MAX))
+        left = 0;
+    return left < POLL_MS ? (int)left : POLL_MS;
+}
+
+/* One turn. False when it cannot go on. */
+static bool turn(struct courier *c)
+{
+    struct epoll_event events[EVENTS_MAX];
+    bool asked = false;
+    int n = epoll_wait(c->epoll, events, EVENTS_MAX, wait_ms(c));
+
+    if (n < 0 && errno != EINTR)
+        return false;
+    for (int i = 0; i < n; i++)
+        if (events[i].data.fd == c->fd)
+            asked = true;
+        else if (!drive(c, events[i].data.fd, events[i].events))
+            return false;
+    if (asked)
+        read_questions(c);
+    start_waiting(c);
+    if (c->timer_ms <= now()) {
+        c->timer_ms = INT64_MAX;
+        if (!drive(c, CURL_SOCKET_TIMEOUT, 0))
+            return false;
+    }
+    end_finished(c);
+    return true;
+}
+
 static void serve(struct courier *c)
 {
-    while (!c->ended) {
-        struct curl_waitfd in = {.fd = c->fd, .events = CURL_WAIT_POLLIN};
-        int running, ready;
-        start_waiting(c);
-        CURLMcode done = curl_multi_perform(c->multi, &running);
-        end_finished(c);
-        if (done == CURLM_OK && !(c->first && c->active < COURIER_ACTIVE_MAX))
-            done = curl_multi_poll(c->multi, &in, 1, POLL_MS, &ready);
-        if (done != CURLM_OK) {
-            log_error("calls cannot be driven: %s", curl_multi_strerror(done));
-            return;
-        }
-        read_questions(c);
-    }
+    while (!c->ended && turn(c))
+        ;
 }
 
 /* --- Start and end --------------------------------------------------------------------------------------------------- */
@@ -212,12 +290,30 @@ static enum err set_up(struct courier *c)
     return e;
 }
 
+static enum err open_multi(struct courier *c)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.fd = c->fd};
+    int bad = 0;
+
+    c->multi = curl_multi_init();
+    c->epoll = epoll_create1(EPOLL_CLOEXEC);
+    ENSURE(c->multi && c->epoll >= 0 && epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->fd, &ev) == 0,
+           ERR_NOMEM, "no_memory", "No memory.");
+    bad |= curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK;
+    bad |= curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, (void *)c) != CURLM_OK;
+    bad |= curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK;
+    bad |= curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, (void *)c) != CURLM_OK;
+    /* Why: by default as many are kept as calls are under way, and a quiet moment closes what the next rush needs. */
+    bad |= curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)COURIER_ACTIVE_MAX) != CURLM_OK;
+    ENSURE(!bad, ERR_IO, "curl_failed", "libcurl does not start.");
+    return OK;
+}
+
 static enum err run(struct courier *c)
 {
     ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, ERR_IO, "curl_failed",
            "libcurl does not start.");
-    c->multi = curl_multi_init();
-    ENSURE(c->multi, ERR_NOMEM, "no_memory", "No memory.");
+    TRY(open_multi(c));
     TRY(set_up(c));
     serve(c);
     return OK;
@@ -228,14 +324,17 @@ static void drop_all(struct courier *c)
     while (c->first) {
         struct transfer *t = c->first;
         c->first = t->next;
-        transfer_free(t);
+        transfer_free(t, &c->spares);
     }
     while (c->on_network) /* nobody is left to hear of them */
         leave_network(c, c->on_network);
+    spare_handles_done(&c->spares);
     CURLMcode closed = curl_multi_cleanup(c->multi);
     INVARIANT(!c->multi || closed == CURLM_OK, "an empty set can be closed");
     curl_global_cleanup();
     settings_done(&c->settings);
+    if (c->epoll >= 0)
+        close(c->epoll);
     free(c);
 }
 
@@ -252,6 +351,8 @@ int courier_main(int fd)
     if (!c)
         return 1;
     c->fd = fd;
+    c->epoll = -1;
+    c->timer_ms = INT64_MAX;
     c->last = &c->first;
     enum err e = run(c);
     if (e != OK)

@@ -182,18 +182,41 @@ enum err transfer_new(const struct proc_frame *q, int64_t now_ms, struct transfe
     buf_init(&t->in, COURIER_BODY_MAX);
     enum err e = read_question(q, now_ms, t);
     if (e != OK) {
-        transfer_free(t);
+        transfer_free(t, NULL);
         return e;
     }
     *ret = t;
     return OK;
 }
 
-void transfer_free(struct transfer *t)
+void spare_handles_done(struct spare_handles *spares)
+{
+    while (spares->count > 0)
+        curl_easy_cleanup(spares->easy[--spares->count]);
+}
+
+/* What the call lent its handle is taken back. */
+static bool keep_handle(struct transfer *t, struct spare_handles *spares)
+{
+    bool bad = false;
+
+    if (!t->easy || !spares || t->type != WIRE_CALL || spares->count == COUNT_OF(spares->easy))
+        return false;
+    CURL_SET(bad, t->easy, CURLOPT_HTTPHEADER, NULL);
+    CURL_SET(bad, t->easy, CURLOPT_POSTFIELDS, NULL);
+    CURL_SET(bad, t->easy, CURLOPT_WRITEDATA, NULL);
+    CURL_SET(bad, t->easy, CURLOPT_PRIVATE, NULL);
+    if (!bad)
+        spares->easy[spares->count++] = t->easy;
+    return !bad;
+}
+
+void transfer_free(struct transfer *t, struct spare_handles *spares)
 {
     if (!t)
         return;
-    curl_easy_cleanup(t->easy);
+    if (!keep_handle(t, spares))
+        curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->headers);
     curl_slist_free_all(t->recipients);
     buf_done(&t->out);
@@ -227,12 +250,11 @@ static size_t on_mail(char *out, size_t size, size_t count, void *context)
     return part.len;
 }
 
-static bool set_common(struct transfer *t, const struct settings *s, const char *url,
-                       int64_t left_ms)
+/* The same for every call and mail. */
+static bool set_common(struct transfer *t, const struct settings *s)
 {
     bool bad = false;
 
-    CURL_SET(bad, t->easy, CURLOPT_URL, url);
     CURL_SET(bad, t->easy, CURLOPT_PROTOCOLS_STR, "http,https,smtp,smtps");
     CURL_SET(bad, t->easy, CURLOPT_FOLLOWLOCATION, 0L);
     CURL_SET(bad, t->easy, CURLOPT_PATH_AS_IS, 1L);
@@ -241,15 +263,39 @@ static bool set_common(struct transfer *t, const struct settings *s, const char 
     CURL_SET(bad, t->easy, CURLOPT_SSL_VERIFYPEER, 1L);
     CURL_SET(bad, t->easy, CURLOPT_SSL_VERIFYHOST, 2L);
     CURL_SET(bad, t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    CURL_SET(bad, t->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
     CURL_SET(bad, t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     CURL_SET(bad, t->easy, CURLOPT_WRITEFUNCTION, on_body);
-    CURL_SET(bad, t->easy, CURLOPT_WRITEDATA, (void *)t);
-    CURL_SET(bad, t->easy, CURLOPT_PRIVATE, (void *)t);
     if (s->ca_file) {
         CURL_SET(bad, t->easy, CURLOPT_CAINFO, s->ca_file);
         CURL_SET(bad, t->easy, CURLOPT_CAPATH, NULL);
     }
+    return !bad;
+}
+
+/* This one's own. */
+static bool set_own(struct transfer *t, const char *url, int64_t left_ms)
+{
+    bool bad = false;
+
+    CURL_SET(bad, t->easy, CURLOPT_URL, url);
+    CURL_SET(bad, t->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    CURL_SET(bad, t->easy, CURLOPT_WRITEDATA, (void *)t);
+    CURL_SET(bad, t->easy, CURLOPT_PRIVATE, (void *)t);
+    return !bad;
+}
+
+static bool take_handle(struct transfer *t, const struct settings *s, struct spare_handles *spares)
+{
+    bool bad = false;
+
+    if (t->type == WIRE_CALL && spares->count > 0) {
+        t->easy = spares->easy[--spares->count];
+        return true;
+    }
+    t->easy = curl_easy_init();
+    if (!t->easy || !set_common(t, s))
+        return false;
+    CURL_SET(bad, t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     return !bad;
 }
 
@@ -261,23 +307,23 @@ static enum err begin_call(struct transfer *t, const struct settings *s, int64_t
 
     ENSURE(origin, ERR_INVALID, "no_target", "No such target is configured.");
     (void)snprintf(url, sizeof url, "%s%s", origin, t->path);
-    bad = !set_common(t, s, url, left_ms);
-    CURL_SET(bad, t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    bad = !set_own(t, url, left_ms);
     if (t->post) {
         CURL_SET(bad, t->easy, CURLOPT_POST, 1L);
         CURL_SET(bad, t->easy, CURLOPT_POSTFIELDSIZE, (long)t->out.len);
         CURL_SET(bad, t->easy, CURLOPT_POSTFIELDS,
                  (const char *)(t->out.len ? t->out.data : (const uint8_t *)""));
+    } else {
+        CURL_SET(bad, t->easy, CURLOPT_HTTPGET, 1L);
     }
     /* Why no Expect: it costs a second of silence where the other side does not know it. */
     struct curl_slist *more = curl_slist_append(t->headers, "Expect:");
     bad |= !more;
     t->headers = more ? more : t->headers;
     CURL_SET(bad, t->easy, CURLOPT_HTTPHEADER, t->headers);
-    if (key) {
+    if (key)
         CURL_SET(bad, t->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-        CURL_SET(bad, t->easy, CURLOPT_XOAUTH2_BEARER, key);
-    }
+    CURL_SET(bad, t->easy, CURLOPT_XOAUTH2_BEARER, key);
     ENSURE(!bad, ERR_NOMEM, "no_memory", "No memory for a call.");
     return OK;
 }
@@ -285,7 +331,7 @@ static enum err begin_call(struct transfer *t, const struct settings *s, int64_t
 static enum err begin_mail(struct transfer *t, const struct settings *s, int64_t left_ms)
 {
     ENSURE(s->mail_url, ERR_INVALID, "no_target", "No mail server is configured.");
-    bool bad = !set_common(t, s, s->mail_url, left_ms);
+    bool bad = !set_own(t, s->mail_url, left_ms);
     t->recipients = curl_slist_append(NULL, t->to);
     bad |= !t->recipients;
     CURL_SET(bad, t->easy, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
@@ -302,13 +348,13 @@ static enum err begin_mail(struct transfer *t, const struct settings *s, int64_t
     return OK;
 }
 
-enum err transfer_begin(struct transfer *t, const struct settings *s, int64_t now_ms)
+enum err transfer_begin(struct transfer *t, const struct settings *s, struct spare_handles *spares,
+                        int64_t now_ms)
 {
     int64_t left_ms = t->deadline_ms - now_ms;
 
     ENSURE(left_ms > 0, ERR_EXPIRED, "too_late", "The call waited too long.");
-    t->easy = curl_easy_init();
-    ENSURE(t->easy, ERR_NOMEM, "no_memory", "No memory for a call.");
+    ENSURE(take_handle(t, s, spares), ERR_NOMEM, "no_memory", "No memory for a call.");
     return t->type == WIRE_CALL ? begin_call(t, s, left_ms) : begin_mail(t, s, left_ms);
 }
 

@@ -21,8 +21,8 @@ RESULT settings_read(struct span payload, struct settings *s);
 void settings_done(struct settings *s);
 
 struct transfer {
-    struct transfer *next;
-    uint16_t type; /* of its frame */
+    struct transfer *next, *before; /* before: on the network only */
+    uint16_t type;                  /* of its frame */
     uint32_t id;
     int64_t deadline_ms; /* monotonic */
     bool post;
@@ -38,9 +38,20 @@ struct transfer {
 
 /* ERR_INVALID when the question cannot be read. */
 RESULT transfer_new(const struct proc_frame *question, int64_t now_ms, struct transfer **ret);
-void transfer_free(struct transfer *t); /* NULL is fine */
+/*
+ * Handles of calls that ended, for those to come: making one costs as much as a call. What is the same for all calls stays set in
+ * them, what is a call's own is set anew by transfer_begin.
+ */
+struct spare_handles {
+    CURL *easy[COURIER_ACTIVE_MAX];
+    size_t count;
+};
+void spare_handles_done(struct spare_handles *spares);
+/* The handle, when it was a call's, goes to the spare ones. NULL is fine. */
+void transfer_free(struct transfer *t, struct spare_handles *spares);
 /* Prepare t->easy; deadline counted from now. ERR_INVALID "no_target", ERR_NOMEM. */
-RESULT transfer_begin(struct transfer *t, const struct settings *s, int64_t now_ms);
+RESULT transfer_begin(struct transfer *t, const struct settings *s, struct spare_handles *spares,
+                      int64_t now_ms);
 /* What its end means; the body is borrowed from t. */
 void transfer_end(struct transfer *t, CURLcode code, struct courier_answer *ret_answer);
 /* Put a mail into the demonstration's folder. */
