@@ -283,7 +283,6 @@ static enum err system_remove(void *self, const char *path)
     TRY(open_parent(self, path, false, &parent, &name));
     if (unlinkat(parent, name, 0) != 0)
         return fail_errno("remove", path);
-    sync_or_die(parent);
     return OK;
 }
 

@@ -30,6 +30,7 @@ struct disk {
     enum err (*truncate)(void *self, int handle,
                          uint64_t size); /* for dropping a torn tail at start */
     void (*close)(void *self, int handle);
+    /* Without an fsync: after a power failure it may be there again. */
     enum err (*remove)(void *self, const char *path);
     /* Calls visit(context, name) for each name in the directory ("." is the disk's own), in no order. */
     enum err (*list)(void *self, const char *dir,

@@ -121,6 +121,7 @@ struct api {
     struct session_cache *sessions;
     struct pool *pool;
     struct ticker *ticker;
+    struct http_exchange *ended; /* of the batch whose commands are being done; the writer thread's */
     bool open; /* atomic: pool, ticker and writer are there */
 };
 

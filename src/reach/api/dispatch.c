@@ -324,7 +324,16 @@ static void write_done(struct command *command, const struct err_info *error)
             return;
         err_save(&c->command.error);
     }
-    http_finish_with(c->x, answer_write, c);
+    c->x->complete = answer_write;
+    c->x->complete_context = c;
+    c->x->next = c->api->ended;
+    c->api->ended = c->x;
+}
+
+void api_ended(struct api *api)
+{
+    http_finish_many(api->ended);
+    api->ended = NULL;
 }
 
 /* The exchange is deferred from here on, whoever runs it. */

@@ -28,7 +28,7 @@
 enum {
     SIGNER_TIMEOUT_MS = 10000,
     STOP_GRACE_MS = 3000,
-    SEQUENCE_EVERY_MS = 250,
+    SEQUENCE_EVERY_MS = 350,
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
     EVENT_MEMORY_MAX = 1 << 20,
@@ -96,6 +96,13 @@ static void on_committed(void *context, const struct store_note *notes, size_t c
     if (entries)
         sequencer_wake(app->sequencer_thread);
     api_committed(app->api, notes, count);
+}
+
+static void on_ended(void *context)
+{
+    struct app *app = context;
+    if (app->api)
+        api_ended(app->api);
 }
 
 static void on_lost(void *context)
@@ -181,6 +188,7 @@ static enum err open_store(struct app *app)
                                          .released = on_released,
                                          .committed = on_committed,
                                          .lost = on_lost,
+                                         .ended = on_ended,
                                          .context = app};
     return writer_start(app->store, &writer, &app->writer);
 }

@@ -196,6 +196,8 @@ static void process(struct writer *w, size_t count)
             c->error = lost;
         c->done(c, c->error.code == OK ? NULL : &c->error);
     }
+    if (w->config.ended)
+        w->config.ended(w->config.context);
 }
 
 /* ---- checkpoints ----------------------------------------------------------------------------------------------------- */
