@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -32,6 +33,8 @@ enum {
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
     EVENT_MEMORY_MAX = 1 << 20,
+    HEAP_KEPT_BYTES = 16 << 20,
+    MAPPED_FROM_BYTES = 4 << 20,
     OWNER_LINK_MS = 24 * 60 * 60 * 1000,
     PAGES_DIR_MAX = INSTALL_PATH_MAX
 };
@@ -74,6 +77,17 @@ struct app {
     bool listening; /* atomic: api, sequencer and settlement may be told what was committed */
     bool failed;    /* atomic */
 };
+
+/*
+ * Why: glibc gives the top of a thread's heap back to the kernel as soon as 128 kB of it are free and asks for it again with the
+ * next allocation, a page at a time. A reader of SQLite drops its pages after each commit and reads them anew, so that it happened
+ * hundreds of times a second and was a twentieth of all time. What is kept this way is bounded by the caches it was used for.
+ */
+static void keep_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
+}
 
 /* --- what the writer tells ----------------------------------------------------------------------------------------------- */
 
@@ -504,6 +518,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     const struct settings *s = &app->install->settings;
     char clock_file[INSTALL_PATH_MAX];
 
+    keep_memory();
     TRY(crypto_init());
     app->clock = clock_system();
     if (s->test_clock_file[0]) {
