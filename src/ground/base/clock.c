@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ground/base/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t which)
@@ -91,11 +90,19 @@ static void civil_from_days(int64_t z, int64_t *ret_y, unsigned *ret_m, unsigned
     *ret_y = (int64_t)yoe + era * 400 + (*ret_m <= 2);
 }
 
+/* value's last `digits` decimal digits. */
+static char *put_digits(char *out, unsigned value, int digits)
+{
+    for (int i = digits; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    return out + digits;
+}
+
 void time_format(int64_t at_ms, char *out)
 {
     int64_t days = at_ms / 86400000, rest = at_ms % 86400000, year;
     unsigned month, day;
-    int n;
+    char *at = out;
 
     if (rest < 0) {
         rest += 86400000;
@@ -103,12 +110,23 @@ void time_format(int64_t at_ms, char *out)
     }
     civil_from_days(days, &year, &month, &day);
     unsigned s = (unsigned)(rest / 1000), ms = (unsigned)(rest % 1000);
-    n = snprintf(out, TIME_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u", (int)(year % 10000),
-                 month % 100, day % 100, s / 3600 % 100, s / 60 % 60, s % 60);
-    if (ms)
-        (void)snprintf(out + n, TIME_TEXT_MAX - (size_t)n, ".%03uZ", ms % 1000);
-    else
-        (void)snprintf(out + n, TIME_TEXT_MAX - (size_t)n, "Z");
+    at = put_digits(at, (unsigned)((year % 10000 + 10000) % 10000), 4);
+    *at++ = '-';
+    at = put_digits(at, month, 2);
+    *at++ = '-';
+    at = put_digits(at, day, 2);
+    *at++ = 'T';
+    at = put_digits(at, s / 3600, 2);
+    *at++ = ':';
+    at = put_digits(at, s / 60 % 60, 2);
+    *at++ = ':';
+    at = put_digits(at, s % 60, 2);
+    if (ms) {
+        *at++ = '.';
+        at = put_digits(at, ms, 3);
+    }
+    *at++ = 'Z';
+    *at = '\0';
 }
 
 static bool two_digits(const uint8_t *p, unsigned *ret)

@@ -181,7 +181,7 @@ uint8_t *buf_grow(struct buf *b, size_t n)
     return at;
 }
 
-void buf_put(struct buf *b, const void *data, size_t len)
+void buf_put_growing(struct buf *b, const void *data, size_t len)
 {
     uint8_t *at = buf_grow(b, len);
     if (at && len)
@@ -196,11 +196,6 @@ void buf_put_span(struct buf *b, struct span s)
 void buf_put_text(struct buf *b, const char *text)
 {
     buf_put(b, text, strlen(text));
-}
-
-void buf_put_u8(struct buf *b, uint8_t v)
-{
-    buf_put(b, &v, 1);
 }
 
 void buf_put_u16be(struct buf *b, uint16_t v)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "ground/base/result.h"
 
@@ -62,10 +63,24 @@ void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b);          /* wipes and frees; NULL and twice are fine */
 void buf_reset(struct buf *b);         /* empties, keeps the memory */
 RESULT buf_check(const struct buf *b); /* ERR_LIMIT once an append was refused */
-void buf_put(struct buf *b, const void *data, size_t len);
+/* Not to be called: what buf_put does when there is no room yet. */
+void buf_put_growing(struct buf *b, const void *data, size_t len);
+static inline void buf_put(struct buf *b, const void *data, size_t len)
+{
+    if (b->failed || len >= b->cap - b->len) {
+        buf_put_growing(b, data, len);
+        return;
+    }
+    if (len)
+        memcpy(b->data + b->len, data, len);
+    b->len += len;
+}
 void buf_put_span(struct buf *b, struct span s);
 void buf_put_text(struct buf *b, const char *text);
-void buf_put_u8(struct buf *b, uint8_t v);
+static inline void buf_put_u8(struct buf *b, uint8_t v)
+{
+    buf_put(b, &v, 1);
+}
 void buf_put_u16be(struct buf *b, uint16_t v);
 void buf_put_u32be(struct buf *b, uint32_t v);
 void buf_put_u64be(struct buf *b, uint64_t v);

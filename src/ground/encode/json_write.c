@@ -79,23 +79,30 @@ void json_w_end(struct json_writer *w)
     w->done = w->depth == 0;
 }
 
-/* How a byte is written: 0 as it is, 'u' as \u00XX, 'n' not ASCII, otherwise backslash and that letter. */
-static uint8_t byte_form(uint8_t c)
-{
-    switch (c) {
-    case '"':
-    case '\\':
-        return c;
-    case '\n':
-        return '!';
-    case '<':
-    case '>':
-    case '&':
-        return 'u';
-    default:
-        return c < 0x20 || c == 0x7f ? 'u' : c >= 0x80 ? 'n' : 0;
-    }
-}
+/*
+ * How a byte is written: 0 as it is, 'u' as \u00XX (controls, and what has a meaning in HTML), 'n' not ASCII, '!' as \n, otherwise
+ * backslash and that letter. A table, because every byte of every answer is looked up.
+ */
+/* clang-format off */
+static const char byte_forms[256] = {
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', '!', 'u', 'u', 'u', 'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
+    0, 0, '"', 0, 0, 0, 'u', 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'u', 0, 'u', 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\\', 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'u',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+    'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n',
+};
+/* clang-format on */
 
 static bool is_line_separator(struct span s, size_t at)
 {
@@ -103,7 +110,7 @@ static bool is_line_separator(struct span s, size_t at)
            (s.data[at + 2] == 0xa8 || s.data[at + 2] == 0xa9);
 }
 
-static void put_escape(struct buf *out, uint8_t form, uint8_t c)
+static void put_escape(struct buf *out, char form, uint8_t c)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -123,7 +130,7 @@ static void put_quoted(struct json_writer *w, struct span s)
 
     buf_put_u8(w->out, '"');
     for (; at < s.len; at++) {
-        uint8_t form = byte_form(s.data[at]);
+        char form = byte_forms[s.data[at]];
         if (form == 0)
             continue;
         if (form == 'n') {

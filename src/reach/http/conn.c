@@ -413,13 +413,13 @@ static int64_t body_deadline(const struct http_conn *c)
 static bool step_body(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
-    uint8_t chunk[IN_LARGE];
+    uint8_t *chunk = c->loop->chunk;
     size_t missing = x->request.content_length - x->body.len;
 
     if (missing == 0 || x->body.failed)
         return x->body.failed ? refuse(c, 503, "There is no memory for this body now.")
                               : dispatch(c);
-    ssize_t n = receive(c, chunk, missing < sizeof chunk ? missing : sizeof chunk);
+    ssize_t n = receive(c, chunk, missing < IN_LARGE ? missing : IN_LARGE);
     if (n == ENDED)
         return refuse(c, 400, "The connection ended inside a body.");
     if (n < 0) {

@@ -79,7 +79,9 @@ enum {
     LOOP_POOL_MAX = 256,
     IN_SMALL = 4096,
     IN_LARGE = 16384,
-    RANDOM_POOL = 4096
+    RANDOM_POOL = 4096,
+    LOOP_EVENTS_MAX = 256,
+    STANDARD_COUNT = 6 /* headers that every answer has unless its handler sets them */
 };
 
 struct http_loop {
@@ -104,7 +106,10 @@ struct http_loop {
     size_t spare_exchange_count;
     uint8_t *spare_inputs[LOOP_POOL_MAX];
     size_t spare_input_count;
-    struct rng rng; /* out of pool */
+    /* Here and not on the stack, where they would be cleared each time. */
+    struct epoll_event events[LOOP_EVENTS_MAX];
+    uint8_t chunk[IN_LARGE]; /* of a body */
+    struct rng rng;          /* out of pool */
     uint8_t pool[RANDOM_POOL];
     size_t pool_at;
 };
@@ -135,6 +140,8 @@ struct http_server {
     struct http_crowd *crowd;
     struct http_sse *sse;
     struct http_counters counters;
+    struct buf standards; /* the lines of the standard headers, ready; their lengths */
+    size_t standard_lens[STANDARD_COUNT];
 };
 
 static inline void http_count(_Atomic uint64_t *counter, uint64_t by)
@@ -178,6 +185,8 @@ void http_server_left(struct http_server *server, struct http_address peer, bool
 /* Build x->out and x->rest from the response; a failed one becomes 500. closes: say so. */
 void http_response_build(struct http_exchange *x, const char *date, bool closes);
 void http_response_init(struct http_exchange *x);
+/* Once, when the server opens. */
+RESULT http_standards_write(struct http_server *server);
 /* Let go of a body that is held for somebody else. */
 void http_response_release(struct http_response *p);
 

@@ -12,7 +12,7 @@
 
 #include "reach/http/inner.h"
 
-enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64 };
+enum { ACCEPTS_MAX = 64 };
 
 void http_loop_wake(struct http_loop *loop)
 {
@@ -323,10 +323,10 @@ static void begin_stop(struct http_loop *loop)
 
 static bool run_round(struct http_loop *loop)
 {
-    struct epoll_event events[EVENTS_MAX];
+    struct epoll_event *events = loop->events;
     struct http_server *server = loop->server;
     bool woken = false;
-    int n = epoll_wait(loop->epoll, events, EVENTS_MAX, loop->ready ? 0 : WHEEL_TICK_MS);
+    int n = epoll_wait(loop->epoll, events, LOOP_EVENTS_MAX, loop->ready ? 0 : WHEEL_TICK_MS);
 
     INVARIANT(n >= 0 || errno == EINTR, "an epoll set can be waited for");
     loop->now_ms = clock_mono_ms(server->config.clock);

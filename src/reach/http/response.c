@@ -13,7 +13,7 @@ struct standard {
 };
 
 /* A handler that sets one of these replaces it; its bit in response.set is its place here. */
-static const struct standard standards[] = {
+static const struct standard standards[STANDARD_COUNT] = {
     {"Cache-Control", "no-store"},
     {"Content-Security-Policy", NULL},
     {"Referrer-Policy", "no-referrer"},
@@ -25,53 +25,53 @@ static const struct standard standards[] = {
 static const char *const reserved[] = {"Content-Length", "Content-Type", "Connection",       "Date",
                                        "Request-Id",     "Keep-Alive",   "Transfer-Encoding"};
 
+/* By status - 200, so that none is searched for. */
+static const char *const words[] = {
+    [200 - 200] = "OK",
+    [201 - 200] = "Created",
+    [202 - 200] = "Accepted",
+    [204 - 200] = "No Content",
+    [206 - 200] = "Partial Content",
+    [301 - 200] = "Moved Permanently",
+    [302 - 200] = "Found",
+    [303 - 200] = "See Other",
+    [304 - 200] = "Not Modified",
+    [307 - 200] = "Temporary Redirect",
+    [308 - 200] = "Permanent Redirect",
+    [400 - 200] = "Bad Request",
+    [401 - 200] = "Unauthorized",
+    [402 - 200] = "Payment Required",
+    [403 - 200] = "Forbidden",
+    [404 - 200] = "Not Found",
+    [405 - 200] = "Method Not Allowed",
+    [406 - 200] = "Not Acceptable",
+    [408 - 200] = "Request Timeout",
+    [409 - 200] = "Conflict",
+    [410 - 200] = "Gone",
+    [411 - 200] = "Length Required",
+    [412 - 200] = "Precondition Failed",
+    [413 - 200] = "Content Too Large",
+    [414 - 200] = "URI Too Long",
+    [415 - 200] = "Unsupported Media Type",
+    [417 - 200] = "Expectation Failed",
+    [421 - 200] = "Misdirected Request",
+    [422 - 200] = "Unprocessable Content",
+    [428 - 200] = "Precondition Required",
+    [429 - 200] = "Too Many Requests",
+    [431 - 200] = "Request Header Fields Too Large",
+    [500 - 200] = "Internal Server Error",
+    [501 - 200] = "Not Implemented",
+    [502 - 200] = "Bad Gateway",
+    [503 - 200] = "Service Unavailable",
+    [504 - 200] = "Gateway Timeout",
+    [505 - 200] = "HTTP Version Not Supported",
+};
+
 const char *http_status_words(int status)
 {
-    static const struct {
-        int status;
-        const char *words;
-    } all[] = {{200, "OK"},
-               {201, "Created"},
-               {202, "Accepted"},
-               {204, "No Content"},
-               {206, "Partial Content"},
-               {301, "Moved Permanently"},
-               {302, "Found"},
-               {303, "See Other"},
-               {304, "Not Modified"},
-               {307, "Temporary Redirect"},
-               {308, "Permanent Redirect"},
-               {400, "Bad Request"},
-               {401, "Unauthorized"},
-               {402, "Payment Required"},
-               {403, "Forbidden"},
-               {404, "Not Found"},
-               {405, "Method Not Allowed"},
-               {406, "Not Acceptable"},
-               {408, "Request Timeout"},
-               {409, "Conflict"},
-               {410, "Gone"},
-               {411, "Length Required"},
-               {412, "Precondition Failed"},
-               {413, "Content Too Large"},
-               {414, "URI Too Long"},
-               {415, "Unsupported Media Type"},
-               {417, "Expectation Failed"},
-               {421, "Misdirected Request"},
-               {422, "Unprocessable Content"},
-               {428, "Precondition Required"},
-               {429, "Too Many Requests"},
-               {431, "Request Header Fields Too Large"},
-               {500, "Internal Server Error"},
-               {501, "Not Implemented"},
-               {502, "Bad Gateway"},
-               {503, "Service Unavailable"},
-               {504, "Gateway Timeout"},
-               {505, "HTTP Version Not Supported"}};
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        if (all[i].status == status)
-            return all[i].words;
-    return "";
+    int at = status - 200;
+
+    return at >= 0 && at < (int)COUNT_OF(words) && words[at] ? words[at] : "";
 }
 
 void http_response_release(struct http_response *p)
@@ -331,17 +331,38 @@ static void fail(struct http_exchange *x)
     http_reply_problem(x, &(struct http_problem){.status = 500, .type = "internal"});
 }
 
-static void put_standards(struct http_exchange *x, struct buf *out)
+enum err http_standards_write(struct http_server *server)
 {
+    struct buf *out = &server->standards;
+
+    buf_init(out, HTTP_RESPONSE_FIELDS_MAX);
     for (size_t i = 0; i < COUNT_OF(standards); i++) {
-        if (x->response.set & 1u << i)
-            continue;
-        const char *value = standards[i].value ? standards[i].value : x->server->config.csp;
+        size_t from = out->len;
         buf_put_text(out, standards[i].name);
         buf_put(out, ": ", 2);
-        buf_put_text(out, value);
+        buf_put_text(out, standards[i].value ? standards[i].value : server->config.csp);
         buf_put(out, "\r\n", 2);
+        server->standard_lens[i] = out->len - from;
     }
+    return buf_check(out);
+}
+
+/* Mostly all of them, or all but one: whatever lies together is copied together. */
+static void put_standards(struct http_exchange *x, struct buf *out)
+{
+    const struct http_server *server = x->server;
+    size_t from = 0, to = 0;
+
+    for (size_t i = 0; i < COUNT_OF(standards); i++) {
+        if (x->response.set & 1u << i) {
+            buf_put(out, server->standards.data + from, to - from);
+            from = to + server->standard_lens[i];
+            to = from;
+        } else {
+            to += server->standard_lens[i];
+        }
+    }
+    buf_put(out, server->standards.data + from, to - from);
     buf_put_text(out, "X-Content-Type-Options: nosniff\r\n");
     if (x->request.secure)
         buf_put_text(out, "Strict-Transport-Security: max-age=31536000\r\n");

@@ -197,6 +197,7 @@ static enum err setup(struct http_server *server)
            ERR_INVALID, "bad_config", "The server's settings contradict themselves.");
     for (size_t i = 0; i < config->trusted_count; i++)
         TRY(http_network_parse(span_text(config->trusted[i]), &server->trusted[i]));
+    TRY(http_standards_write(server));
     TRY(http_crowd_open(l->connections_max, config->rng, &server->crowd));
     for (size_t i = 0; i < config->listener_count; i++) {
         server->bound[i].source.fd = -1;
@@ -333,6 +334,7 @@ void http_server_close(struct http_server *server)
     free(server->loops);
     http_sse_close(server->sse);
     http_crowd_close(server->crowd);
+    buf_done(&server->standards);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
