@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +88,18 @@ static void keep_memory(void)
 {
     (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
+}
+
+/* As many connections as the system's limit for the program allows: a soft limit of a thousand is for programs that use select. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("the limit of open files cannot be raised: %s", strerror(errno));
 }
 
 /* --- what the writer tells ----------------------------------------------------------------------------------------------- */
@@ -529,6 +542,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     if (app->mails_shown)
         (void)snprintf(app->mail_dir, sizeof app->mail_dir, "%s", config->mail_dir);
     TRY(start_children(app)); /* before any thread */
+    raise_descriptors();
     if (s->test_clock_file[0]) {
         TRY(test_clock_start(clock_file, &app->test_clock));
         app->clock = test_clock_clock(app->test_clock);
