@@ -233,8 +233,8 @@ RESULT shape_me(struct call *c, struct json_writer *w, int64_t account_no,
  */
 RESULT call_map(struct call *c, int64_t event_no, struct seat_map **ret_map);
 void api_shape_alert(struct json_writer *w, const struct alert_row *alert);
-/* Answer a call that waited for this order (c->tx is the ticker's snapshot), and finish its exchange. */
-void call_answer_waiting(struct call *c, struct order_id order);
+/* Answer a call that waited for this order with what was read of it (c->tx is the ticker's snapshot), and finish its exchange. */
+void call_answer_waiting(struct call *c, enum err read, const struct order_row *row);
 /* The data of an SSE event of availability. */
 void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes,
                    size_t count);

@@ -373,15 +373,14 @@ static enum err run_handler(struct call *c, enum err (*handler)(struct call *c))
     return e;
 }
 
-void call_answer_waiting(struct call *c, struct order_id order)
+void call_answer_waiting(struct call *c, enum err read, const struct order_row *row)
 {
     struct json_writer w;
-    struct order_row row;
+    enum err e = read;
 
     call_begin(c, 200, &w);
-    enum err e = store_order_by_id(c->tx, order, &row);
     if (e == OK)
-        e = shape_order(c, &w, &row);
+        e = shape_order(c, &w, row);
     if (e == OK)
         e = call_end(c, &w);
     c->tx = NULL;

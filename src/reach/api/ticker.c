@@ -15,6 +15,7 @@ enum {
     EVENTS_MAX = 4096,
     ORGANISERS_MAX = 1024,
     WAITERS_MAX = 4096,
+    WAITER_BUCKETS = 4096,
     CHANGES_MAX = 4096,
     ALERTS_MAX = 64,
     TICK_MS = 100,
@@ -34,13 +35,13 @@ struct watched_organiser {
     bool fresh;        /* atomic: somebody new listens, and is told even what did not change */
 };
 
+/* In a list by its order (found when the order changes), and in the list of those to look at. Places, + 1; 0 ends a list. */
 struct waiter {
-    struct call *call;
+    struct call *call; /* NULL: the place is free, and `same` leads to the next free one */
     struct order_id order;
     int64_t version, until_mono_ms;
-    bool
-        look; /* under the mutex: something was said about this order since the thread last took note */
-    bool check; /* the thread's own: to be read in the snapshot at hand */
+    uint32_t same, next_look;
+    bool look; /* something was said about this order since the thread last took note */
 };
 
 struct ticker {
@@ -53,9 +54,12 @@ struct ticker {
     size_t event_count;
     struct watched_organiser *organisers;
     size_t organiser_count;
-    struct waiter *waiters;
+    struct waiter *waiters; /* WAITERS_MAX places; only the thread frees one */
+    uint32_t by_order[WAITER_BUCKETS], free_place, first_look;
     size_t waiter_count;
     int64_t last_alert_no; /* this thread's own from here */
+    uint32_t *looking;     /* places to be asked about in the next snapshot */
+    size_t looking_count;
     int64_t figures_mono_ms, places_mono_ms;
     struct seat_change changes[CHANGES_MAX];
 };
@@ -211,74 +215,97 @@ static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watch
 
 /* --- waiting for an order ---------------------------------------------------------------------------------------------------- */
 
-static bool order_ready(struct store_tx *tx, const struct waiter *w)
+static bool is_over(const struct ticker *t, const struct waiter *w, int64_t now_mono_ms)
 {
-    struct order_row row;
-
-    return store_order_by_id(tx, w->order, &row) != OK || row.version > w->version;
+    return t->draining || now_mono_ms >= w->until_mono_ms;
 }
 
-static bool is_over(const struct ticker *t, const struct waiter *w)
+/* Ids end in random bytes. */
+static uint32_t *bucket_of(struct ticker *t, struct order_id order)
 {
-    return t->draining || clock_mono_ms(t->api->config.clock) >= w->until_mono_ms;
+    return &t->by_order[get_u16be(order.b + ID_BYTES - 2) % WAITER_BUCKETS];
+}
+
+/* Under the mutex. */
+static void look_at(struct ticker *t, uint32_t place)
+{
+    struct waiter *w = &t->waiters[place];
+
+    if (w->look)
+        return;
+    w->look = true;
+    w->next_look = t->first_look;
+    t->first_look = place + 1;
 }
 
 /*
- * Which waiters the next snapshot must be asked about; *ret_known is how many there are. Before the snapshot begins, so that what
- * is said after it is kept for the next. True when there are any.
+ * Which waiters the next snapshot must be asked about: those whose orders were spoken of, and now and then those whose time is over.
+ * Before the snapshot begins, so that what is said after it is kept for the next.
  */
-static bool take_note(struct ticker *t, size_t *ret_known)
+static void take_note(struct ticker *t, bool times_too)
 {
-    bool any = false;
+    int64_t now = clock_mono_ms(t->api->config.clock);
 
     pthread_mutex_lock(&t->mutex);
-    for (size_t i = 0; i < t->waiter_count; i++) {
-        struct waiter *w = &t->waiters[i];
-        w->check = w->look || is_over(t, w);
+    for (uint32_t i = 0; (times_too || t->draining) && t->waiter_count > 0 && i < WAITERS_MAX; i++)
+        if (t->waiters[i].call && is_over(t, &t->waiters[i], now))
+            look_at(t, i);
+    t->looking_count = 0;
+    while (t->first_look) {
+        struct waiter *w = &t->waiters[t->first_look - 1];
+        t->looking[t->looking_count++] = t->first_look - 1;
+        t->first_look = w->next_look;
         w->look = false;
-        any |= w->check;
     }
-    *ret_known = t->waiter_count; /* only this thread takes any away */
     pthread_mutex_unlock(&t->mutex);
-    return any;
 }
 
-/* The i-th of the `known` first waiters goes; those that came later stay behind the rest. Under the mutex. */
-static void remove_waiter(struct ticker *t, size_t i, size_t known)
+/* Out of the lists; its place is free. Under the mutex. */
+static void remove_waiter(struct ticker *t, uint32_t place)
 {
-    t->waiters[i] = t->waiters[known - 1];
-    t->waiters[known - 1] = t->waiters[--t->waiter_count];
+    struct waiter *w = &t->waiters[place];
+    uint32_t *at = bucket_of(t, w->order);
+
+    if (w->look) { /* spoken of once more, while it was answered */
+        uint32_t *looks = &t->first_look;
+        while (*looks != place + 1)
+            looks = &t->waiters[*looks - 1].next_look;
+        *looks = w->next_look;
+    }
+    while (*at != place + 1)
+        at = &t->waiters[*at - 1].same;
+    *at = w->same;
+    *w = (struct waiter){.same = t->free_place};
+    t->free_place = place + 1;
+    t->waiter_count--;
 }
 
 /*
- * Answer those of the `known` first waiters whose order changed or whose time is over; who came after the snapshot began waits for
- * the next, because the snapshot may not have its order yet. Called without the mutex; elsewhere waiters are only added, at the
- * end, so a place stays what it is while the row is read. Why not under the mutex: the writer takes it with every batch.
+ * Answer those of whom note was taken, when their order changed or their time is over; who came later waits for the next snapshot,
+ * because this one may not have its order yet. Without the mutex while rows are read: the writer takes it with every batch.
  */
-static void answer_waiters(struct ticker *t, struct store_tx *tx, size_t known)
+static void answer_waiters(struct ticker *t, struct store_tx *tx)
 {
-    pthread_mutex_lock(&t->mutex);
-    for (size_t i = 0; i < known;) {
-        struct waiter w = t->waiters[i];
-        if (!w.check) {
-            i++;
-            continue;
-        }
-        bool ready = is_over(t, &w);
-        pthread_mutex_unlock(&t->mutex);
-        ready = ready || order_ready(tx, &w);
+    int64_t now = clock_mono_ms(t->api->config.clock);
+
+    for (size_t i = 0; i < t->looking_count; i++) {
+        uint32_t place = t->looking[i];
+        struct order_row row;
+
         pthread_mutex_lock(&t->mutex);
-        if (!ready) {
-            i++;
-            continue;
-        }
-        remove_waiter(t, i, known--);
+        struct waiter w = t->waiters[place];
         pthread_mutex_unlock(&t->mutex);
+        enum err e = store_order_by_id(tx, w.order, &row);
+        pthread_mutex_lock(&t->mutex);
+        bool ready = e != OK || row.version > w.version || is_over(t, &w, now);
+        if (ready)
+            remove_waiter(t, place);
+        pthread_mutex_unlock(&t->mutex);
+        if (!ready)
+            continue;
         w.call->tx = tx;
-        call_answer_waiting(w.call, w.order);
-        pthread_mutex_lock(&t->mutex);
+        call_answer_waiting(w.call, e, &row);
     }
-    pthread_mutex_unlock(&t->mutex);
 }
 
 /* --- the thread -------------------------------------------------------------------------------------------------------------- */
@@ -287,8 +314,7 @@ struct due {
     bool alerts, figures;
 };
 
-static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due,
-                              size_t waiters)
+static enum err read_and_tell(struct ticker *t, struct store_reader *reader, const struct due *due)
 {
     struct store_tx *tx;
     size_t organisers;
@@ -302,7 +328,7 @@ static enum err read_and_tell(struct ticker *t, struct store_reader *reader, con
     pthread_mutex_unlock(&t->mutex);
     for (size_t i = 0; due->figures && e == OK && i < organisers; i++)
         e = tell_figures(t, tx, &t->organisers[i]);
-    answer_waiters(t, tx, waiters);
+    answer_waiters(t, tx);
     store_read_end(tx);
     return e;
 }
@@ -335,20 +361,20 @@ static bool time_again(int64_t now, int64_t every_ms, int64_t *last)
 static void tick(struct ticker *t, struct store_reader *reader, struct due due)
 {
     int64_t now = clock_mono_ms(t->api->config.clock);
-    size_t waiters;
+    bool again = time_again(now, TICK_MS, &t->places_mono_ms);
 
     pthread_mutex_lock(&t->mutex);
     bool draining = t->draining;
     pthread_mutex_unlock(&t->mutex);
     if (draining) /* the streams have ended or are about to */
         due = (struct due){0};
-    else if (time_again(now, TICK_MS, &t->places_mono_ms))
+    else if (again)
         tell_places(t);
     due.figures = !draining && time_again(now, FIGURES_MS, &t->figures_mono_ms);
-    bool waiting = take_note(t, &waiters);
-    if (!due.alerts && !due.figures && !waiting)
+    take_note(t, again);
+    if (!due.alerts && !due.figures && t->looking_count == 0)
         return;
-    if (read_and_tell(t, reader, &due, waiters) != OK)
+    if (read_and_tell(t, reader, &due) != OK)
         log_error_info(LOG_ERROR, "ticker", err_last());
 }
 
@@ -412,9 +438,13 @@ enum err ticker_new(struct api *api, struct ticker **ret_ticker)
     t->events = calloc(EVENTS_MAX, sizeof *t->events);
     t->organisers = calloc(ORGANISERS_MAX, sizeof *t->organisers);
     t->waiters = calloc(WAITERS_MAX, sizeof *t->waiters);
+    t->looking = calloc(WAITERS_MAX, sizeof *t->looking);
     INVARIANT(pthread_mutex_init(&t->mutex, NULL) == 0 && pthread_cond_init(&t->wake, NULL) == 0,
               "a mutex can be made");
-    bool memory = t->events && t->organisers && t->waiters;
+    bool memory = t->events && t->organisers && t->waiters && t->looking;
+    for (uint32_t i = 0; memory && i < WAITERS_MAX; i++)
+        t->waiters[i].same = i + 1 < WAITERS_MAX ? i + 2 : 0;
+    t->free_place = 1;
     enum err e = memory ? newest_alert(t) : ERR_NOMEM;
     t->running = e == OK && thread_start(&t->thread, "ticker", run, t) == OK;
     if (!t->running) {
@@ -450,20 +480,23 @@ void ticker_free(struct ticker *t)
     free(t->events);
     free(t->organisers);
     free(t->waiters);
+    free(t->looking);
     free(t);
 }
 
 /* Under the mutex: the order's id is in the note's c and d. */
 static bool mark_waiters(struct ticker *t, const struct store_note *note)
 {
-    uint8_t id[ID_BYTES];
+    struct order_id id;
     bool any = false;
 
-    put_u64be(id, (uint64_t)note->c);
-    put_u64be(id + 8, (uint64_t)note->d);
-    for (size_t i = 0; i < t->waiter_count; i++)
-        if (memcmp(t->waiters[i].order.b, id, ID_BYTES) == 0)
-            any = t->waiters[i].look = true;
+    put_u64be(id.b, (uint64_t)note->c);
+    put_u64be(id.b + 8, (uint64_t)note->d);
+    for (uint32_t at = *bucket_of(t, id); at; at = t->waiters[at - 1].same)
+        if (order_id_eq(t->waiters[at - 1].order, id)) {
+            look_at(t, at - 1);
+            any = true;
+        }
     return any;
 }
 
@@ -525,18 +558,20 @@ enum err ticker_watch_organiser(struct ticker *t, int64_t organiser_no)
 enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version,
                            int64_t until_mono_ms)
 {
-    bool room;
-
     pthread_mutex_lock(&t->mutex);
-    room = t->waiter_count < WAITERS_MAX && !t->draining;
+    bool room = t->free_place != 0 && !t->draining;
     if (room) {
+        uint32_t place = t->free_place - 1, *bucket = bucket_of(t, order);
         http_defer(c->x);
-        /* look: it may have changed between the caller's snapshot and now */
-        t->waiters[t->waiter_count++] = (struct waiter){.call = c,
-                                                        .order = order,
-                                                        .version = version,
-                                                        .until_mono_ms = until_mono_ms,
-                                                        .look = true};
+        t->free_place = t->waiters[place].same;
+        t->waiters[place] = (struct waiter){.call = c,
+                                            .order = order,
+                                            .version = version,
+                                            .until_mono_ms = until_mono_ms,
+                                            .same = *bucket};
+        *bucket = place + 1;
+        t->waiter_count++;
+        look_at(t, place); /* it may have changed between the caller's snapshot and now */
     }
     pthread_mutex_unlock(&t->mutex);
     ENSURE(room, ERR_BUSY, "queue_full", "Too many requests wait; ask without waiting.");

@@ -725,7 +725,6 @@ static void finish_of_loop(struct http_loop *loop, struct http_exchange *first,
                            struct http_exchange **ret_rest)
 {
     pthread_mutex_lock(&loop->lock);
-    bool sleeps = !loop->finished;
     for (struct http_exchange *x = first, *next; x; x = next) {
         next = x->next;
         if (x->loop != loop) {
@@ -738,8 +737,7 @@ static void finish_of_loop(struct http_loop *loop, struct http_exchange *first,
     }
     *ret_rest = NULL;
     /* Inside the lock: once it is let go, the loop may end and take the server with it. */
-    if (sleeps)
-        http_loop_wake(loop);
+    http_loop_delivered(loop);
     pthread_mutex_unlock(&loop->lock);
 }
 

@@ -96,8 +96,10 @@ struct http_loop {
     char date[40];
 
     pthread_mutex_t lock;
-    struct http_conn *arrivals;     /* under lock */
-    struct http_exchange *finished; /* under lock; newest first */
+    /* Under the lock. asleep: nothing is delivered, and it waits in the kernel or is about to: a delivery must wake it, once. */
+    bool asleep;
+    struct http_conn *arrivals;
+    struct http_exchange *finished; /* newest first */
 
     struct http_conn *wheel[WHEEL_SLOTS];
     struct http_conn *ready, *dead;
@@ -150,6 +152,8 @@ static inline void http_count(_Atomic uint64_t *counter, uint64_t by)
 }
 
 void http_loop_wake(struct http_loop *loop);
+/* Something was delivered; under the lock. */
+void http_loop_delivered(struct http_loop *loop);
 void http_loop_spread(struct http_loop *loop,
                       struct http_conn *c); /* any thread: here is a connection for you */
 void *http_loop_main(void *loop);

@@ -22,6 +22,13 @@ void http_loop_wake(struct http_loop *loop)
     INVARIANT(n == (ssize_t)sizeof one || errno == EAGAIN, "a loop can be woken");
 }
 
+void http_loop_delivered(struct http_loop *loop)
+{
+    if (loop->asleep)
+        http_loop_wake(loop);
+    loop->asleep = false;
+}
+
 const char *http_loop_date(struct http_loop *loop)
 {
     static const char days[] = "ThuFriSatSunMonTueWed",
@@ -198,7 +205,7 @@ void http_loop_spread(struct http_loop *loop, struct http_conn *c)
     pthread_mutex_lock(&loop->lock);
     c->next_queued = loop->arrivals;
     loop->arrivals = c;
-    http_loop_wake(loop);
+    http_loop_delivered(loop);
     pthread_mutex_unlock(&loop->lock);
 }
 
@@ -213,11 +220,22 @@ static void adopt(struct http_loop *loop, struct http_conn *c)
 
 /* --- Rounds --------------------------------------------------------------------------------------------------------- */
 
+/* Whether it may sleep: from here on a delivery wakes it. */
+static bool lie_down(struct http_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    loop->asleep = !loop->arrivals && !loop->finished && !loop->ready;
+    bool asleep = loop->asleep;
+    pthread_mutex_unlock(&loop->lock);
+    return asleep;
+}
+
 static void take_deliveries(struct http_loop *loop)
 {
     struct http_exchange *finished = NULL;
 
     pthread_mutex_lock(&loop->lock);
+    loop->asleep = false;
     struct http_conn *arrivals = loop->arrivals;
     struct http_exchange *newest = loop->finished;
     loop->arrivals = NULL;
@@ -258,6 +276,8 @@ static void on_conn(struct http_conn *c, uint32_t events)
     if (c->phase == PHASE_DEAD)
         return;
     if (events & (EPOLLERR | EPOLLHUP)) {
+        if (c->phase == PHASE_HANDSHAKE)
+            http_count(&c->loop->server->counters.tls_failures, 1);
         http_conn_close(c);
         return;
     }
@@ -325,17 +345,14 @@ static bool run_round(struct http_loop *loop)
 {
     struct epoll_event *events = loop->events;
     struct http_server *server = loop->server;
-    bool woken = false;
-    int n = epoll_wait(loop->epoll, events, LOOP_EVENTS_MAX, loop->ready ? 0 : WHEEL_TICK_MS);
+    int n = epoll_wait(loop->epoll, events, LOOP_EVENTS_MAX, lie_down(loop) ? WHEEL_TICK_MS : 0);
 
     INVARIANT(n >= 0 || errno == EINTR, "an epoll set can be waited for");
     loop->now_ms = clock_mono_ms(server->config.clock);
     for (int i = 0; i < n; i++) {
         struct http_source *source = events[i].data.ptr;
-        uint64_t wakes;
         switch (source->kind) {
-        case SOURCE_WAKE:
-            woken = read(source->fd, &wakes, sizeof wakes) > 0;
+        case SOURCE_WAKE: /* what was delivered is taken below */
             break;
         case SOURCE_LISTENER:
             http_loop_accept(loop, (struct http_bound *)source);
@@ -345,8 +362,7 @@ static bool run_round(struct http_loop *loop)
             break;
         }
     }
-    if (woken)
-        take_deliveries(loop);
+    take_deliveries(loop);
     run_ready(loop);
     turn_wheel(loop);
     if (atomic_load(&server->stopping)) {

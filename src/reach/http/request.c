@@ -5,8 +5,10 @@
 
 struct span http_field(const struct http_request *r, const char *name)
 {
+    size_t len = strlen(name);
+
     for (size_t i = 0; i < r->field_count; i++)
-        if (span_ieq_text(r->fields[i].name, name))
+        if (r->fields[i].name.len == len && span_ieq_text(r->fields[i].name, name))
             return r->fields[i].value;
     return (struct span){0};
 }

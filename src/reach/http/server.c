@@ -169,7 +169,8 @@ static enum err open_loop(struct http_server *server, struct http_loop *loop)
     loop->wake = (struct http_source){SOURCE_WAKE, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     ENSURE(loop->spare_fd >= 0 && loop->epoll >= 0 && loop->wake.fd >= 0, ERR_IO, "no_epoll",
            "No descriptors for a loop: %s.", strerror(errno));
-    TRY(watch(loop->epoll, &loop->wake, EPOLLIN));
+    /* Edge-triggered: each wake is one event, and nobody has to read the count away. */
+    TRY(watch(loop->epoll, &loop->wake, EPOLLIN | EPOLLET));
     for (size_t i = 0; i < server->bound_count; i++)
         TRY(watch(loop->epoll, &server->bound[i].source, EPOLLIN | EPOLLEXCLUSIVE));
     return OK;
