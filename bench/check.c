@@ -91,7 +91,9 @@ static sqlite3 *open_base(const struct world *w)
     sqlite3 *db;
 
     (void)snprintf(path, sizeof path, "%s/db/gatehouse.sqlite", w->dir);
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+    /* Some of the questions jump about in what may be many gigabytes. */
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
+        sqlite3_exec(db, "PRAGMA cache_size = -524288", NULL, NULL, NULL) != SQLITE_OK)
         die("check: %s: %s", path, sqlite3_errmsg(db));
     return db;
 }

@@ -403,6 +403,8 @@ void doors_round(struct doors *d, const struct round_wish *wish, struct round_sc
     prepare(d, &r);
     d->round = &r;
     struct cost cost = cost_now(d->rig);
+    if (wish->begins)
+        wish->begins(wish->context);
     int64_t began = now_us();
     begin(d, &r);
     while (r.answered < (int64_t)r.end) {

@@ -30,13 +30,13 @@ struct round_wish {
     size_t first, fresh; /* passes that nobody has shown before */
     size_t scans;        /* 0: until each of them was shown */
     unsigned scanners;   /* how many of them work */
-    bool
-        mixed; /* with codes that are shown again or were altered; needed where scans are more than fresh */
-    unsigned stored_s; /* scanned at these seconds before now and later, and kept until now */
-    unsigned rate;     /* a second; 0: closed loop */
-    bool (*over)(
-        void *
-            context); /* asked before each scan that is due; what comes after is not sent. May be NULL */
+    unsigned stored_s;   /* scanned at these seconds before now and later, and kept until now */
+    unsigned rate;       /* a second; 0: closed loop */
+    bool mixed; /* codes are shown again or were altered; needed where scans are more than fresh */
+    /* Each may be NULL. begins: the scans are made, the first is about to be sent. over: asked at a rate before each scan that is
+     * due; once true, that one and those after it are not sent. */
+    void (*begins)(void *context);
+    bool (*over)(void *context);
     void *context;
 };
 
@@ -44,8 +44,7 @@ struct round_score {
     int64_t scans, admitted, again, forged, wrong, retries;
     double seconds;
     struct samples times;
-    struct samples
-        late; /* at a rate: how late the sending was, where the scanner had nothing else to do */
+    struct samples late; /* at a rate: how late a scan was sent whose scanner was free */
     struct cost cost;
 };
 void doors_round(struct doors *d, const struct round_wish *wish, struct round_score *ret_score);

@@ -64,9 +64,9 @@ static const char *const copy_sql[] = {
     "p.order_id = o.id WHERE o.event_no = ?2 AND p.state = 'captured'",
 
     "INSERT INTO posting (booking_id, line, order_id, ledger_account, amount_minor, currency, "
-    "at_ms) SELECT moved(p.booking_id, ?4), p.line, moved(p.order_id, ?4), p.ledger_account, "
-    "p.amount_minor, p.currency, p.at_ms" BACK " FROM sale_order o CROSS JOIN posting p ON "
-    "p.order_id = o.id WHERE o.event_no = ?2",
+    "at_ms) SELECT moved(b.booking_id, ?4), b.line, moved(b.order_id, ?4), b.ledger_account, "
+    "b.amount_minor, b.currency, b.at_ms" BACK " FROM sale_order o CROSS JOIN payment p ON "
+    "p.order_id = o.id CROSS JOIN posting b ON b.booking_id = p.id WHERE o.event_no = ?2",
 
     "INSERT INTO job (id, kind, subject_id, state, attempts, due_ms, created_ms) SELECT "
     "moved(id, ?4), 'mail.order_paid', moved(id, ?4), 'done', 1, created_ms" BACK

@@ -33,7 +33,7 @@ struct gate {
     struct doors *doors;
     struct sale *sale;
     struct sale_wish sale_wish;
-    double codes_per_s, scans_per_s, sales_beside_per_s;
+    double codes_per_s, scans_per_s;
     int64_t wrong;
 };
 
@@ -77,7 +77,6 @@ static void prepare(struct gate *g, const struct rig_wish *rig_wish)
                              .gratis = true,
                              .doors_open = true},
               &g->stage);
-    passes_buy(&g->rig, &g->stage, g->fans, FANS, g->passes, g->pass_count, &g->codes_per_s);
     g->doors = doors_new(&g->rig, &g->house, &g->stage, g->passes, wish->scanners);
     if (wish->sellout)
         seed_show(&g->rig, &g->house,
@@ -85,11 +84,13 @@ static void prepare(struct gate *g, const struct rig_wish *rig_wish)
                                  .seats = wish->seats,
                                  .per_order_max = SALE_PER_ORDER_MAX},
                   &g->sale_stage);
+    /* Last, because it may take longer than a session of the owner lasts. */
+    passes_buy(&g->rig, &g->stage, g->fans, FANS, g->passes, g->pass_count, &g->codes_per_s);
 }
 
-/* Takes the round's passes from those that are left, and writes it. */
-static void run_round(struct gate *g, struct round_wish *wish, size_t fresh, const char *key,
-                      struct json_writer *w)
+/* Takes the round's passes from those that are left, and writes it. Returns scans a second. */
+static double run_round(struct gate *g, struct round_wish *wish, size_t fresh, const char *key,
+                        struct json_writer *w)
 {
     struct round_score score;
 
@@ -100,9 +101,13 @@ static void run_round(struct gate *g, struct round_wish *wish, size_t fresh, con
     doors_round(g->doors, wish, &score);
     round_write(&score, w, key);
     g->wrong += score.wrong;
-    if (g->scans_per_s <= 0)
-        g->scans_per_s = (double)score.scans / score.seconds;
     round_done(&score);
+    return (double)score.scans / score.seconds;
+}
+
+static void sale_begins(void *context)
+{
+    sale_begin(context);
 }
 
 static bool sale_over(void *context)
@@ -118,20 +123,18 @@ static void round_in_sale(struct gate *g, struct json_writer *w)
                                     .mixed = true,
                                     .scans = g->shares.open_in_sale,
                                     .rate = wish->rate,
+                                    .begins = sale_begins,
                                     .over = sale_over};
 
     g->sale_wish = (struct sale_wish){
         .stage = &g->sale_stage, .fans = g->fans, .buyers = wish->buyers, .per_order = 2};
     round_wish.context = g->sale = sale_new(&g->rig, &g->sale_wish);
-    sale_begin(g->sale);
-    int64_t began = now_us();
-    run_round(g, &round_wish, g->shares.open_in_sale, "open_in_sale", w);
-    int64_t until = sale_running(g->sale) ? now_us() : sale_score(g->sale)->last_us;
-    g->sales_beside_per_s = (double)sale_score(g->sale)->sales * 1e6 / (double)(until - began);
+    (void)run_round(g, &round_wish, g->shares.open_in_sale, "open_in_sale", w);
+    double beside_per_s = sale_per_s(g->sale);
     while (sale_running(g->sale))
         wire_turn(g->rig.wire, 1000);
     json_w_kv_object(w, "sale");
-    write_number(w, "sales_per_s_beside_scans", g->sales_beside_per_s);
+    write_number(w, "sales_per_s_beside_scans", beside_per_s);
     sale_write(g->sale, w);
     json_w_end(w);
 }
@@ -141,22 +144,23 @@ static void rounds(struct gate *g, struct json_writer *w)
     const struct gate_wish *wish = g->wish;
     const struct shares *s = &g->shares;
 
-    run_round(g, &(struct round_wish){.scanners = wish->scanners, .mixed = true}, s->saturated,
-              "saturated", w);
-    run_round(g, &(struct round_wish){.scanners = 1}, s->alone, "alone", w);
-    run_round(g,
-              &(struct round_wish){
-                  .scanners = wish->scanners, .mixed = true, .scans = s->open, .rate = wish->rate},
-              s->open, "open", w);
+    g->scans_per_s = run_round(g, &(struct round_wish){.scanners = wish->scanners, .mixed = true},
+                               s->saturated, "saturated", w);
+    (void)run_round(g, &(struct round_wish){.scanners = 1}, s->alone, "alone", w);
+    (void)run_round(
+        g,
+        &(struct round_wish){
+            .scanners = wish->scanners, .mixed = true, .scans = s->open, .rate = wish->rate},
+        s->open, "open", w);
     if (wish->sellout)
         round_in_sale(g, w);
     if (wish->offline)
-        run_round(g,
-                  &(struct round_wish){.scanners = wish->scanners,
-                                       .mixed = true,
-                                       .scans = wish->offline,
-                                       .stored_s = STORED_S},
-                  s->offline, "offline", w);
+        (void)run_round(g,
+                        &(struct round_wish){.scanners = wish->scanners,
+                                             .mixed = true,
+                                             .scans = wish->offline,
+                                             .stored_s = STORED_S},
+                        s->offline, "offline", w);
 }
 
 static void write_check(struct gate *g, struct json_writer *w)

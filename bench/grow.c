@@ -32,7 +32,7 @@ struct grow {
     size_t pass_count, pass_next;
     struct doors *doors;
     struct fill fill;
-    double floor, sales_per_s[SIZES_MAX];
+    double floor, sales_per_s[SIZES_MAX], cpu_per_sale_s[SIZES_MAX];
     int64_t tickets; /* sold through the API */
     int64_t violations;
 };
@@ -169,6 +169,7 @@ static void measure(struct grow *g, size_t size, struct json_writer *w)
     sale_write(sale, w);
     cost_write(&cost, w);
     g->sales_per_s[size] = sale_per_s(sale);
+    g->cpu_per_sale_s[size] = cost.server_s / (double)sale_score(sale)->sales;
     write_number(w, "ratio_to_floor", g->sales_per_s[size] / g->floor);
     scan(g, wish->scanners, wish->scans, &score);
     round_write(&score, w, "scans");
@@ -187,6 +188,17 @@ static void measure(struct grow *g, size_t size, struct json_writer *w)
     }
 }
 
+static void write_ratios(const double *values, size_t count, const char *key, struct json_writer *w)
+{
+    json_w_kv_array(w, key);
+    for (size_t i = 0; i < count; i++) {
+        char text[32];
+        int n = snprintf(text, sizeof text, "%.3f", values[0] > 0 ? values[i] / values[0] : 0);
+        json_w_raw(w, span_of(text, (size_t)n));
+    }
+    json_w_end(w);
+}
+
 static void grow(const struct grow_wish *wish, const struct rig_wish *rig_wish,
                  struct json_writer *w)
 {
@@ -198,13 +210,8 @@ static void grow(const struct grow_wish *wish, const struct rig_wish *rig_wish,
     for (size_t i = 0; i < wish->size_count; i++)
         measure(&g, i, w);
     json_w_end(w);
-    json_w_kv_array(w, "sales_per_s_to_first");
-    for (size_t i = 0; i < wish->size_count; i++) {
-        char text[32];
-        int n = snprintf(text, sizeof text, "%.3f", g.sales_per_s[i] / g.sales_per_s[0]);
-        json_w_raw(w, span_of(text, (size_t)n));
-    }
-    json_w_end(w);
+    write_ratios(g.sales_per_s, wish->size_count, "sales_per_s_to_first", w);
+    write_ratios(g.cpu_per_sale_s, wish->size_count, "server_cpu_per_sale_to_first", w);
     json_w_kv_i64(w, "violations", g.violations);
     doors_free(g.doors);
     free(g.fans);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""gatehouse-bench measures and checks: a small sell-out, one with kill -9, doors, a growing file, the floors, and its refusals."""
+"""gatehouse-bench measures and checks: each of its measurements on a small scale, and its refusals."""
 import json
 import shutil
 import subprocess
@@ -83,17 +83,76 @@ def grow():
     g.equal({finding["kind"] for finding in json.loads(audit.stdout)["findings"]}, {"row_unknown"}, audit.stdout[:2000])
 
 
-@tap.test("the floors are measured")
+def times(samples):
+    assert samples["count"] > 0 and samples["p50_ms"] <= samples["p99_ms"] <= samples["p999_ms"] <= samples["max_ms"], samples
+
+
+@tap.test("the map is read whole and by its tag while seats are held, and streams tell of every change")
+def seat_map():
+    figures = bench("map", "--seats", "400", "--readers", "3", "--sales-rate", "60", "--listeners", "12", "--seconds", "1")
+    g.equal(figures["violations"], 0, str(figures))
+    for phase in ("full", "tagged", "event", "unchanged"):
+        assert figures[phase]["reads_per_s"] > 0, figures
+        times(figures[phase]["read"])
+    for phase in ("full", "event", "unchanged"):
+        assert figures[phase]["floor_reads_per_s"] > 0 and figures[phase]["ratio_to_floor"] > 0, figures
+    assert figures["unchanged"]["not_modified"] > 0 and figures["tagged"]["whole"] > 0 and figures["full"]["not_modified"] == 0, figures
+    streams = figures["streams"]
+    g.equal((streams["seats_differing"], streams["gaps"], streams["unheard_holds"], streams["dropped"]), (0, 0, 0, 0), str(streams))
+    assert streams["events"] > 0 and streams["delivered"] == 12 * streams["events"] and streams["delivered_per_s"] > 0, streams
+    times(streams["lag"])
+    times(figures["hold_from_due"])
+    g.equal(figures["holds"], figures["releases"])
+
+
+@tap.test("a map that nothing changes, without listeners")
+def quiet_map():
+    figures = bench("map", "--seats", "200", "--readers", "2", "--sales-rate", "0", "--listeners", "0", "--seconds", "1")
+    g.equal((figures["violations"], figures["holds"]), (0, 0), str(figures))
+    assert "streams" not in figures and figures["tagged"]["not_modified"] > 0, figures
+
+
+@tap.test("sign-ins alone, and what they take from a sale")
+def login():
+    figures = bench("login", "--accounts", "4", "--concurrency", "3", "--seconds", "1", "--sales", "--seats", "300", "--buyers", "8")
+    g.equal(figures["violations"], 0, str(figures))
+    idle, alone, beside = figures["idle"], figures["sale_alone"], figures["sale_beside_sign_ins"]
+    assert idle["sign_ins_per_s"] > 0 and idle["floor_argon2id_per_s"] > 0 and idle["ratio_to_floor"] > 0, idle
+    for samples in (idle["sign_in"], beside["sign_in"], alone["webhook"], beside["webhook"]):
+        times(samples)
+    g.equal(alone["webhook"]["count"], alone["sales"])
+    g.equal(beside["webhook"]["count"], beside["sales"])
+    assert alone["sales_per_s"] > 0 and beside["sales_per_s"] > 0 and figures["sales_lost_part"] < 1, figures
+
+
+@tap.test("entries are appended and in the public log, through the API and inside")
+def ledger():
+    figures = bench("ledger", "--entries", "600", "--concurrency", "8")
+    g.equal(figures["violations"], 0, str(figures))
+    api, inside = figures["api"], figures["inside"]
+    g.equal((api["entries"], api["accepted_to_integrated"]["count"], inside["entries"]), (600, 600, 600))
+    times(api["append"])
+    times(api["accepted_to_integrated"])
+    for name in ("appended_per_s", "integrated_per_s"):
+        assert api[name] > 0 and inside[name] > 0, figures
+    for name in ("floor_rows_per_s", "append_ratio_to_floor", "floor_leaves_per_s"):
+        assert inside[name] > 0, inside
+
+
+@tap.test("the floors are measured, PostgreSQL's where it is installed")
 def baseline():
-    figures = bench("baseline")
-    for name in ("sqlite_sales_per_s", "fsyncs_per_s", "ed25519_verifies_per_s"):
+    figures = bench("baseline", "--seconds", "1", "--clients", "4")
+    for name in ("sqlite_sales_per_s", "fsyncs_per_s", "ed25519_verifies_per_s", "ed25519_signs_per_s", "http_requests_per_s",
+                 "argon2id_per_s_1_thread", "argon2id_per_s_2_threads", "merkle_leaves_per_s"):
         assert figures[name] > 0, figures
+    assert figures["pgbench_sales_per_s"] is None or figures["pgbench_sales_per_s"] > 0, figures
 
 
 @tap.test("what it does not understand it refuses with status 2")
 def refused():
     for arguments in (["nothing"], ["sellout", "--seats", "1"], ["sellout", "--per-order", "11"], ["sellout", "--nothing"], ["sellout", "--buyers"],
-                      ["gate", "--scanners", "0"], ["gate", "--tickets", "240000"], ["grow", "--tickets", "5,3"], ["grow", "--tickets", "x"]):
+                      ["gate", "--scanners", "0"], ["gate", "--tickets", "240000"], ["grow", "--tickets", "5,3"], ["grow", "--tickets", "x"],
+                      ["map", "--readers", "0"], ["login", "--concurrency", "0"], ["ledger", "--entries", "0"]):
         assert bench(*arguments, expect=2)
     bench("sellout", "--program", "/bin/false", expect=2)
 

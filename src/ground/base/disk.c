@@ -171,7 +171,9 @@ static enum err same_content(void *self, const char *path, struct span content)
     return e;
 }
 
-static enum err system_create(void *self, const char *path, struct span content, unsigned mode)
+/* Without the fsync of the directory, which is given to the caller. */
+static enum err create_file(void *self, const char *path, struct span content, unsigned mode,
+                            int *ret_parent)
 {
     AUTO(close_fd) int parent = -1;
     const char *name;
@@ -189,8 +191,45 @@ static enum err system_create(void *self, const char *path, struct span content,
             return fail_errno("link", path);
         TRY(same_content(self, path, content));
     }
+    *ret_parent = parent;
+    parent = -1;
+    return OK;
+}
+
+static enum err system_create(void *self, const char *path, struct span content, unsigned mode)
+{
+    AUTO(close_fd) int parent = -1;
+
+    TRY(create_file(self, path, content, mode, &parent));
     /* Why also when it was there: whoever made it may have died before this. */
     sync_or_die(parent);
+    return OK;
+}
+
+static enum err system_create_many(void *self, const char *path, struct span content, unsigned mode)
+{
+    AUTO(close_fd) int parent = -1;
+    return create_file(self, path, content, mode, &parent);
+}
+
+static enum err open_dir(struct system_disk *d, const char *path, int *ret_fd)
+{
+    AUTO(close_fd) int parent = -1;
+    const char *name = ".";
+
+    if (strcmp(path, ".") != 0)
+        TRY(open_parent(d, path, false, &parent, &name));
+    *ret_fd = openat(parent < 0 ? d->dir_fd : parent, name,
+                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *ret_fd < 0 ? fail_errno("open", path) : OK;
+}
+
+static enum err system_sync_dir(void *self, const char *dir)
+{
+    AUTO(close_fd) int fd = -1;
+
+    TRY(open_dir(self, dir, &fd));
+    sync_or_die(fd);
     return OK;
 }
 
@@ -244,7 +283,6 @@ static enum err system_remove(void *self, const char *path)
     TRY(open_parent(self, path, false, &parent, &name));
     if (unlinkat(parent, name, 0) != 0)
         return fail_errno("remove", path);
-    sync_or_die(parent);
     return OK;
 }
 
@@ -260,18 +298,10 @@ static enum err visit_all(DIR *dir, enum err (*visit)(void *, const char *), voi
 static enum err system_list(void *self, const char *path, enum err (*visit)(void *, const char *),
                             void *context)
 {
-    struct system_disk *d = self;
-    AUTO(close_fd) int parent = -1;
-    const char *name = ".";
-    DIR *dir;
+    int fd = -1;
 
-    if (strcmp(path, ".") != 0)
-        TRY(open_parent(d, path, false, &parent, &name));
-    int fd = openat(parent < 0 ? d->dir_fd : parent, name,
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno("open", path);
-    dir = fdopendir(fd);
+    TRY(open_dir(self, path, &fd));
+    DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);
         return fail_errno("open", path);
@@ -294,6 +324,8 @@ enum err disk_open(const char *dir, struct disk *ret_disk)
     *ret_disk = (struct disk){system_read,
                               system_replace,
                               system_create,
+                              system_create_many,
+                              system_sync_dir,
                               system_append_open,
                               system_append,
                               system_sync,

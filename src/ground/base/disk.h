@@ -17,6 +17,12 @@ struct disk {
     enum err (*replace)(void *self, const char *path, struct span content, unsigned mode);
     /* Create exclusively, the same steps; a file with identical content is accepted, other content is ERR_CONFLICT. */
     enum err (*create)(void *self, const char *path, struct span content, unsigned mode);
+    /*
+     * The same for many files of one directory: the content is durable when it returns, the name once sync_dir was called for the
+     * directory. Directories that it makes are durable.
+     */
+    enum err (*create_many)(void *self, const char *path, struct span content, unsigned mode);
+    enum err (*sync_dir)(void *self, const char *dir);
     /* Open for appending (made with mode when absent). */
     enum err (*append_open)(void *self, const char *path, unsigned mode, int *ret_handle);
     enum err (*append)(void *self, int handle, struct span content); /* all or error */
@@ -24,6 +30,7 @@ struct disk {
     enum err (*truncate)(void *self, int handle,
                          uint64_t size); /* for dropping a torn tail at start */
     void (*close)(void *self, int handle);
+    /* Without an fsync: after a power failure it may be there again. */
     enum err (*remove)(void *self, const char *path);
     /* Calls visit(context, name) for each name in the directory ("." is the disk's own), in no order. */
     enum err (*list)(void *self, const char *dir,

@@ -68,6 +68,11 @@ void id_make(const struct clock *clock, const struct rng *rng, uint8_t ret_id[ID
     rng_fill(rng, ret_id + 6, ID_BYTES - 6);
 }
 
+int64_t id_made_ms(const uint8_t id[ID_BYTES])
+{
+    return (int64_t)(get_u64be(id) >> 16);
+}
+
 bool id_is_zero(const uint8_t id[ID_BYTES])
 {
     uint8_t any = 0;

@@ -32,6 +32,8 @@ void id_format(const char *prefix, const uint8_t id[ID_BYTES], char *out);
 RESULT id_parse(const char *prefix, struct span text, uint8_t ret_id[ID_BYTES]);
 void id_make(const struct clock *clock, const struct rng *rng, uint8_t ret_id[ID_BYTES]);
 bool id_is_zero(const uint8_t id[ID_BYTES]);
+/* When it says that it was made: the word of whoever made it. */
+int64_t id_made_ms(const uint8_t id[ID_BYTES]);
 
 /* order_id_format(id, out), order_id_parse(text, &id), order_id_make(clock, rng), ... for every kind in ids.def */
 #define ID(kind, prefix)                                                                           \

@@ -108,6 +108,25 @@ static void files_are_created_once(void **state)
     assert_int_equal(count, 1);
 }
 
+static void many_files_share_the_sync_of_their_directory(void **state)
+{
+    struct place *p = *state;
+    struct disk *d = &p->disk;
+    size_t count = 0;
+
+    assert_int_equal(d->create_many(d->self, "a/b/1", SPAN_LIT("one"), 0600), OK);
+    assert_int_equal(d->create_many(d->self, "a/b/2", SPAN_LIT("two"), 0600), OK);
+    assert_int_equal(d->create_many(d->self, "a/b/2", SPAN_LIT("two"), 0600), OK);
+    assert_int_equal(d->create_many(d->self, "a/b/2", SPAN_LIT("twice"), 0600), ERR_CONFLICT);
+    assert_int_equal(d->sync_dir(d->self, "a/b"), OK);
+    assert_int_equal(d->sync_dir(d->self, "."), OK);
+    assert_int_equal(d->sync_dir(d->self, "a/c"), ERR_NOT_FOUND);
+    assert_int_equal(d->sync_dir(d->self, "../x"), ERR_INVALID);
+    check_content(p, "a/b/2", "two");
+    assert_int_equal(d->list(d->self, "a/b", count_names, &count), OK);
+    assert_int_equal(count, 2);
+}
+
 static void a_journal_is_appended_to_and_cut(void **state)
 {
     struct place *p = *state;
@@ -219,6 +238,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_are_replaced_whole, place_make, place_drop),
         cmocka_unit_test_setup_teardown(files_are_created_once, place_make, place_drop),
+        cmocka_unit_test_setup_teardown(many_files_share_the_sync_of_their_directory, place_make,
+                                        place_drop),
         cmocka_unit_test_setup_teardown(a_journal_is_appended_to_and_cut, place_make, place_drop),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_found, place_make, place_drop),
         cmocka_unit_test_setup_teardown(a_file_past_the_readers_maximum_is_refused, place_make,

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "reach/api/call.h"
 #include "reach/api/openapi.h"
@@ -12,6 +13,8 @@
 enum {
     POOL_THREADS = 2,
     POOL_QUEUE_MAX = 256,
+    /* A sign-in may wait a second, a buyer may not: in a rush passwords are hashed with what is left of the processors. */
+    HASHERS_NICE = 15,
     PAGES_BYTES_MAX = 64 << 20,
     RATE_SLOTS = 1 << 16,
     SESSIONS_REMEMBERED = 1 << 16,
@@ -149,13 +152,22 @@ void api_free(struct api *api)
     free(api);
 }
 
+static size_t processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 2 ? (size_t)n : 2;
+}
+
 enum err api_start(struct api *api, struct writer *writer, struct settlement *settlement,
                    struct http_server *server)
 {
     api->writer = writer;
     api->settlement = settlement;
     api->server = server;
-    TRY(pool_new(api, POOL_THREADS, POOL_QUEUE_MAX, &api->pool));
+    const struct pool_wish work = {"work", POOL_THREADS, POOL_QUEUE_MAX, 0},
+                           hash = {"passwords", processors(), POOL_QUEUE_MAX, HASHERS_NICE};
+    TRY(pool_new(&work, &api->pool));
+    TRY(pool_new(&hash, &api->hashers));
     TRY(ticker_new(api, &api->ticker));
     __atomic_store_n(&api->open, true, __ATOMIC_RELEASE);
     return OK;
@@ -172,7 +184,8 @@ void api_stop(struct api *api)
     ticker_free(api->ticker);
     api->ticker = NULL;
     pool_free(api->pool);
-    api->pool = NULL;
+    pool_free(api->hashers);
+    api->pool = api->hashers = NULL;
 }
 
 void api_committed(struct api *api, const struct store_note *notes, size_t count)

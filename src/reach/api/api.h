@@ -68,6 +68,8 @@ void api_replay(void *api, struct span channel, struct span last_event_id, struc
 extern const char *const api_csp;
 
 /* What the writer committed: wakes streams, waiting readers and settlement. On the writer thread. */
+/* On the writer thread, when the commands of a batch are done: their answers go to the loops. */
+void api_ended(struct api *api);
 void api_committed(struct api *api, const struct store_note *notes, size_t count);
 
 #endif

@@ -7,7 +7,8 @@
 #include "reach/api/list.h"
 #include "sale/ticket/code.h"
 
-enum { WAIT_S_MAX = 25, QR_SCALE = 8 };
+enum { WAIT_S_MAX = 25, QR_SCALE = 8, HOLD_FRESH_MS = 60 * 1000 };
+_Static_assert((int)HOLD_FRESH_MS < (int)HOLD_MS, "a fresh hold is not over");
 
 /* --- holds --------------------------------------------------------------------------------------------------------------------- */
 
@@ -114,22 +115,20 @@ static enum err hold_args_new(struct call *c, struct hold_args **ret_args)
 }
 
 /*
- * In a rush most who name a seat come too late. What the published map shows as taken is refused here, and the writer never hears
- * of it. A repeated request is the exception: then the seats are its own, and the writer answers it as before.
+ * In a rush most who name a seat come too late: what another hold has for sure is refused here, and the writer never hears of it. A
+ * repeated request is not: the map knows its hold again, and the writer answers it as before. An id that is not of these minutes may
+ * repeat a hold that is over, whose seats are another's by now: the writer's too.
  */
 static enum err refuse_taken(struct call *c, const struct hold_request *req)
 {
     struct seat_map *map = seat_maps_find_event(c->api->config.maps, req->event);
-    struct hold_row row;
-    bool known, repeated;
+    int64_t age_ms = call_now_ms(c) - id_made_ms(req->id.b);
 
-    for (size_t i = 0; map && i < req->place_count; i++) {
-        if (seat_map_is_free(map, req->places[i], &known) || !known)
-            continue;
-        TRY(call_snapshot(c));
-        TRY(store_hold_by_id(c->tx, req->id, &row, &repeated));
-        return repeated ? OK : hold_taken(seat_map_plan(map), req->places[i], i);
-    }
+    if (age_ms < -HOLD_FRESH_MS || age_ms > HOLD_FRESH_MS)
+        return OK;
+    for (size_t i = 0; map && i < req->place_count; i++)
+        if (seat_map_taken_by_another(map, req->places[i], req->id))
+            return hold_taken(seat_map_plan(map), req->places[i], i);
     return OK;
 }
 

@@ -20,7 +20,7 @@
 #include "trust/auth/session_cache.h"
 #include "watch/alert/alert.h"
 
-enum api_mode { MODE_MEMORY, MODE_READ, MODE_COMMAND, MODE_WRITE, MODE_WORK };
+enum api_mode { MODE_MEMORY, MODE_READ, MODE_COMMAND, MODE_WRITE, MODE_WORK, MODE_HASH };
 enum api_rate {
 #define RATE(name, tokens, window) RATE_##name,
 #include "reach/api/rates.def"
@@ -119,8 +119,9 @@ struct api {
     char openapi_etag[44];
     struct readers *readers;
     struct session_cache *sessions;
-    struct pool *pool;
+    struct pool *pool, *hashers;
     struct ticker *ticker;
+    struct http_exchange *ended; /* of the batch whose commands are being done; the writer thread's */
     bool open; /* atomic: pool, ticker and writer are there */
 };
 
@@ -186,7 +187,12 @@ void json_id(struct json_writer *w, const char *key, const char *prefix,
 void json_money(struct json_writer *w, const char *key, struct money m);
 
 /* --- pool.c, ticker.c --- */
-RESULT pool_new(struct api *api, size_t threads, size_t queue_max, struct pool **ret_pool);
+struct pool_wish {
+    const char *name; /* of its threads */
+    size_t threads, queue_max;
+    int nice; /* how far its threads stand back behind the others, 0 to 19 */
+};
+RESULT pool_new(const struct pool_wish *wish, struct pool **ret_pool);
 void pool_free(struct pool *p);
 /* Runs call_run_work(c) on a thread of the pool. ERR_BUSY "queue_full". */
 RESULT pool_submit(struct pool *p, struct call *c);

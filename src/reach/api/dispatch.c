@@ -324,7 +324,16 @@ static void write_done(struct command *command, const struct err_info *error)
             return;
         err_save(&c->command.error);
     }
-    http_finish_with(c->x, answer_write, c);
+    c->x->complete = answer_write;
+    c->x->complete_context = c;
+    c->x->next = c->api->ended;
+    c->api->ended = c->x;
+}
+
+void api_ended(struct api *api)
+{
+    http_finish_many(api->ended);
+    api->ended = NULL;
 }
 
 /* The exchange is deferred from here on, whoever runs it. */
@@ -343,11 +352,16 @@ static void submit_write(struct call *c)
 
 /* --- the handler's half -------------------------------------------------------------------------------------------------- */
 
+static bool is_pooled(const struct route *route)
+{
+    return route->mode == MODE_WORK || route->mode == MODE_HASH;
+}
+
 static enum err run_handler(struct call *c, enum err (*handler)(struct call *c))
 {
     enum err e = OK;
 
-    if (c->route->mode == MODE_WORK)
+    if (is_pooled(c->route))
         e = open_snapshot(c);
     else if (c->route->mode != MODE_MEMORY && c->route->mode != MODE_COMMAND)
         e = call_snapshot(c);
@@ -398,7 +412,7 @@ void call_run_work(struct call *c)
 static enum err before_handler(struct call *c)
 {
     TRY(find_session(c));
-    if (c->route->mode == MODE_WORK)
+    if (is_pooled(c->route))
         end_snapshot(c);
     TRY(check_origin(c));
     TRY(check_level(c));
@@ -486,9 +500,9 @@ static void run_route(struct call *c)
         return;
     }
     touch_session(c);
-    if (c->route->mode == MODE_WORK) {
+    if (is_pooled(c->route)) {
         http_defer(c->x);
-        if (pool_submit(c->api->pool, c) != OK) {
+        if (pool_submit(c->route->mode == MODE_HASH ? c->api->hashers : c->api->pool, c) != OK) {
             reply_error(c, err_last());
             struct http_exchange *x = c->x;
             call_free(c);

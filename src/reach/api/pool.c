@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool - a few threads for work that takes longer than a loop may be kept: hashing passwords, waiting for the signer, importing
- * plans. The queue is bounded; what does not fit is told to come back.
+ * pool - a few threads for work that takes longer than a loop may be kept: waiting for the signer, importing plans; and others for
+ * hashing passwords. The queue is bounded; what does not fit is told to come back.
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "reach/api/call.h"
 
@@ -16,6 +18,7 @@ struct pool {
     struct call **queue; /* ring of max entries */
     size_t max, first, count;
     bool stopping;
+    int nice;
     size_t thread_count;
     pthread_t threads[POOL_THREADS_MAX];
 };
@@ -24,6 +27,9 @@ static void *work(void *context)
 {
     struct pool *p = context;
 
+    /* Of this thread alone (Linux). Why ignored: it is only a wish, and lowering one's own priority is always allowed. */
+    if (p->nice > 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), p->nice);
     pthread_mutex_lock(&p->mutex);
     for (;;) {
         while (p->count == 0 && !p->stopping)
@@ -41,18 +47,19 @@ static void *work(void *context)
     return NULL;
 }
 
-enum err pool_new(struct api *api, size_t threads, size_t queue_max, struct pool **ret_pool)
+enum err pool_new(const struct pool_wish *wish, struct pool **ret_pool)
 {
     struct pool *p = calloc(1, sizeof *p);
+    size_t threads = wish->threads < POOL_THREADS_MAX ? wish->threads : POOL_THREADS_MAX;
 
-    (void)api;
     ENSURE(p, ERR_NOMEM, "no_memory", "No memory.");
-    p->queue = calloc(queue_max, sizeof(struct call *));
-    p->max = queue_max;
+    p->queue = calloc(wish->queue_max, sizeof(struct call *));
+    p->max = wish->queue_max;
+    p->nice = wish->nice;
     INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0,
               "a mutex can be made");
     while (p->queue && p->thread_count < threads &&
-           thread_start(&p->threads[p->thread_count], "work", work, p) == OK)
+           thread_start(&p->threads[p->thread_count], wish->name, work, p) == OK)
         p->thread_count++;
     if (p->thread_count < threads) {
         pool_free(p);

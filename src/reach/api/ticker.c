@@ -69,13 +69,15 @@ static struct http_sse *stream(struct ticker *t)
     return http_server_sse(t->api->server);
 }
 
-static void publish(struct ticker *t, const char *channel, const char *id, const char *event,
+/* False when nobody will hear of it. */
+static bool publish(struct ticker *t, const char *channel, const char *id, const char *event,
                     const struct buf *data)
 {
     enum err e = http_sse_publish(stream(t), span_text(channel), span_text(id), span_text(event),
                                   buf_span(data));
     if (e != OK)
         log_error_info(LOG_WARN, "stream", err_last());
+    return e == OK;
 }
 
 /* --- availability ---------------------------------------------------------------------------------------------------------- */
@@ -103,19 +105,21 @@ static void tell_event(struct ticker *t, struct watched_event *e)
     enum err got =
         seat_map_changes(e->map, e->published, t->changes, CHANGES_MAX, &count, &version);
     if (got == ERR_EXPIRED) {
-        e->published = seat_map_version(e->map);
+        version = seat_map_version(e->map);
         buf_put_text(&data, "{}");
-        publish(t, channel, "", "refresh", &data);
+        if (publish(t, channel, "", "refresh", &data))
+            e->published = version;
         return;
     }
     if (got != OK || count == 0) {
         e->published = got == OK ? version : e->published;
         return;
     }
-    e->published = version;
     changes_write(&data, version, t->changes, count);
     (void)snprintf(id, sizeof id, "%llu", (unsigned long long)version);
-    publish(t, channel, id, "places", &data);
+    /* What could not be published is said again with what follows: a page cannot know that it missed something. */
+    if (publish(t, channel, id, "places", &data))
+        e->published = version;
 }
 
 /* --- alerts and figures ---------------------------------------------------------------------------------------------------- */
@@ -134,7 +138,7 @@ static void tell_alert(struct ticker *t, const struct alert_row *alert)
         return;
     }
     (void)snprintf(channel, sizeof channel, "staff/%lld", (long long)alert->organiser_no);
-    publish(t, channel, "", "alert", &data);
+    (void)publish(t, channel, "", "alert", &data);
 }
 
 static enum err tell_alerts(struct ticker *t, struct store_tx *tx)
@@ -202,10 +206,10 @@ static enum err tell_figures(struct ticker *t, struct store_tx *tx, struct watch
         return OK;
     memcpy(o->shown, hash, sizeof hash);
     (void)snprintf(channel, sizeof channel, "staff/%lld", (long long)o->organiser_no);
-    publish(t, channel, "", "figures", &data);
+    (void)publish(t, channel, "", "figures", &data);
     /* Who may not see alerts listens there (staff.c). */
     (void)snprintf(channel, sizeof channel, "figures/%lld", (long long)o->organiser_no);
-    publish(t, channel, "", "figures", &data);
+    (void)publish(t, channel, "", "figures", &data);
     return OK;
 }
 
@@ -335,6 +339,9 @@ static void tell_places(struct ticker *t)
     size_t events;
 
     seat_maps_tick(t->api->config.maps, clock_now_ms(t->api->config.clock));
+    /* Ten thousand listeners take longer than a tick: the next event then holds the changes of two. */
+    if (http_sse_is_behind(stream(t)))
+        return;
     pthread_mutex_lock(&t->mutex);
     events = t->event_count;
     pthread_mutex_unlock(&t->mutex);

@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,10 +30,12 @@
 enum {
     SIGNER_TIMEOUT_MS = 10000,
     STOP_GRACE_MS = 3000,
-    SEQUENCE_EVERY_MS = 250,
+    SEQUENCE_EVERY_MS = 350,
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
     EVENT_MEMORY_MAX = 1 << 20,
+    HEAP_KEPT_BYTES = 16 << 20,
+    MAPPED_FROM_BYTES = 4 << 20,
     OWNER_LINK_MS = 24 * 60 * 60 * 1000,
     PAGES_DIR_MAX = INSTALL_PATH_MAX
 };
@@ -75,6 +79,29 @@ struct app {
     bool failed;    /* atomic */
 };
 
+/*
+ * Why: glibc gives the top of a thread's heap back to the kernel as soon as 128 kB of it are free and asks for it again with the
+ * next allocation, a page at a time. A reader of SQLite drops its pages after each commit and reads them anew, so that it happened
+ * hundreds of times a second and was a twentieth of all time. What is kept this way is bounded by the caches it was used for.
+ */
+static void keep_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
+}
+
+/* As many connections as the system's limit for the program allows: a soft limit of a thousand is for programs that use select. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("the limit of open files cannot be raised: %s", strerror(errno));
+}
+
 /* --- what the writer tells ----------------------------------------------------------------------------------------------- */
 
 static void on_released(void *context, const struct store_note *notes, size_t count)
@@ -96,6 +123,13 @@ static void on_committed(void *context, const struct store_note *notes, size_t c
     if (entries)
         sequencer_wake(app->sequencer_thread);
     api_committed(app->api, notes, count);
+}
+
+static void on_ended(void *context)
+{
+    struct app *app = context;
+    if (app->api)
+        api_ended(app->api);
 }
 
 static void on_lost(void *context)
@@ -181,6 +215,7 @@ static enum err open_store(struct app *app)
                                          .released = on_released,
                                          .committed = on_committed,
                                          .lost = on_lost,
+                                         .ended = on_ended,
                                          .context = app};
     return writer_start(app->store, &writer, &app->writer);
 }
@@ -496,6 +531,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     const struct settings *s = &app->install->settings;
     char clock_file[INSTALL_PATH_MAX];
 
+    keep_memory();
     TRY(crypto_init());
     app->clock = clock_system();
     if (s->test_clock_file[0]) {
@@ -506,6 +542,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     if (app->mails_shown)
         (void)snprintf(app->mail_dir, sizeof app->mail_dir, "%s", config->mail_dir);
     TRY(start_children(app)); /* before any thread */
+    raise_descriptors();
     if (s->test_clock_file[0]) {
         TRY(test_clock_start(clock_file, &app->test_clock));
         app->clock = test_clock_clock(app->test_clock);

@@ -716,11 +716,36 @@ void http_finish_with(struct http_exchange *x, void (*complete)(void *context), 
 
 void http_finish(struct http_exchange *x)
 {
-    struct http_loop *loop = x->loop;
+    x->next = NULL;
+    http_finish_many(x);
+}
+
+/* Those of the list that are this loop's; *ret_rest are the others, in their order. */
+static void finish_of_loop(struct http_loop *loop, struct http_exchange *first,
+                           struct http_exchange **ret_rest)
+{
     pthread_mutex_lock(&loop->lock);
-    x->next = loop->finished;
-    loop->finished = x;
+    for (struct http_exchange *x = first, *next; x; x = next) {
+        next = x->next;
+        if (x->loop != loop) {
+            *ret_rest = x;
+            ret_rest = &x->next;
+            continue;
+        }
+        x->next = loop->finished;
+        loop->finished = x;
+    }
+    *ret_rest = NULL;
     /* Inside the lock: once it is let go, the loop may end and take the server with it. */
     http_loop_delivered(loop);
     pthread_mutex_unlock(&loop->lock);
+}
+
+void http_finish_many(struct http_exchange *first)
+{
+    while (first) {
+        struct http_exchange *rest;
+        finish_of_loop(first->loop, first, &rest);
+        first = rest;
+    }
 }

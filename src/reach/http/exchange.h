@@ -78,6 +78,8 @@ void http_finish(struct http_exchange *x);
  * exchange, replies there, and is done with the exchange when it returns. Also called when the client is gone.
  */
 void http_finish_with(struct http_exchange *x, void (*complete)(void *context), void *context);
+/* The same for those of many: set complete and complete_context of each and link them by next; each loop is woken once. */
+void http_finish_many(struct http_exchange *first);
 
 /*
  * Add a response header; before or after the reply, until the handler returns or finishes. Not for those the server writes

@@ -70,6 +70,7 @@ struct http_sse {
     pthread_mutex_t lock;
     struct sse_item *inbox, **inbox_end; /* under lock */
     size_t inbox_bytes;                  /* under lock */
+    bool sending;                        /* under lock: what was taken from it is on its way */
 
     struct sse_channel *channels[CHANNEL_SLOTS];
     struct sse_conn *ping_first, *ping_last, *dead;
@@ -433,6 +434,7 @@ static void take_inbox(struct http_sse *sse)
     sse->inbox = NULL;
     sse->inbox_end = &sse->inbox;
     sse->inbox_bytes = 0;
+    sse->sending = item != NULL;
     pthread_mutex_unlock(&sse->lock);
     while (item) {
         struct sse_item *next = item->next;
@@ -443,6 +445,17 @@ static void take_inbox(struct http_sse *sse)
         free(item);
         item = next;
     }
+    pthread_mutex_lock(&sse->lock);
+    sse->sending = false;
+    pthread_mutex_unlock(&sse->lock);
+}
+
+bool http_sse_is_behind(struct http_sse *sse)
+{
+    pthread_mutex_lock(&sse->lock);
+    bool behind = sse->sending || sse->inbox;
+    pthread_mutex_unlock(&sse->lock);
+    return behind;
 }
 
 /* A listener has nothing to say: the end of the stream, or words, end it. TLS may have housekeeping to read. */

@@ -40,6 +40,11 @@ struct http_sse_config {
  */
 RESULT http_sse_publish(struct http_sse *sse, struct span channel, struct span id,
                         struct span event, struct span data);
+/*
+ * Has the thread not sent all of what was published yet? Who publishes in steps, and can say the same in one larger step later,
+ * leaves one out. Any thread.
+ */
+bool http_sse_is_behind(struct http_sse *sse);
 /* Append one event in wire form; the same failures. */
 RESULT http_sse_format(struct buf *out, struct span id, struct span event, struct span data);
 

@@ -22,12 +22,6 @@ static int64_t mono(void)
     return clock_mono_ms(clock_system());
 }
 
-/* An id begins with the time at which it was made. */
-static int64_t made_ms(const uint8_t id[ID_BYTES])
-{
-    return (int64_t)(get_u64be(id) >> 16);
-}
-
 /* --- Payments and refunds -------------------------------------------------------------------------------------------- */
 
 /* Why a name lookup for each: payments due at once are of few events, and the row is in the page cache. */
@@ -78,7 +72,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx,
         f->tries += p->attempt - 1;
         if (over || !s->config.provider)
             fail_attempt(f, false);
-        else if (made_ms(p->id.b) < s->started_ms)
+        else if (id_made_ms(p->id.b) < s->started_ms)
             fail_attempt(f, true);
         else
             return create_session(tx, f, &o);

@@ -28,6 +28,7 @@ struct published {
     uint32_t by_state[5];
     uint32_t free_by_category[PLAN_CATEGORIES_MAX + 1];
     uint32_t *free_in_area;
+    uint32_t *holders; /* HOLD_TAG of the hold that a place is or was taken by; 0: not known */
     struct seat_snapshot *snapshot; /* the newest made; may be of an older version */
     struct event_facts *facts;      /* NULL until asked for, and after the event was changed */
     int64_t facts_version;          /* nothing older is kept */
@@ -82,6 +83,7 @@ static void seat_map_free(struct seat_map **map)
     free(m->published.pending);
     free(m->published.changes);
     free(m->published.free_in_area);
+    free(m->published.holders);
     seat_view_done(&m->working.view);
     seat_pick_done(&m->working.pick);
     packed_free(&m->plan);
@@ -204,7 +206,8 @@ static enum err maps_obtain(struct seat_maps *m, struct store_tx *tx, int64_t ev
     struct published *p = &map->published;
     p->changes = calloc(SEAT_CHANGES_KEPT, sizeof *p->changes);
     p->free_in_area = calloc(map->plan->area_count + 1, sizeof *p->free_in_area);
-    ENSURE(p->changes && p->free_in_area, ERR_NOMEM, "no_memory",
+    p->holders = calloc(map->plan->places, sizeof *p->holders);
+    ENSURE(p->changes && p->free_in_area && p->holders, ERR_NOMEM, "no_memory",
            "No memory for the map of an event.");
     return maps_add(m, &map, ret_map);
 }
@@ -242,6 +245,8 @@ static bool publish(struct seat_map *map, uint32_t place, enum place_state state
     enum place_state was = p->view.state[place];
 
     seat_view_set(&p->view, place, state, until_ms);
+    if (state == PLACE_FREE)
+        p->holders[place] = 0;
     if (was == state)
         return false;
     count_place(map, place, was, UINT32_MAX);
@@ -258,9 +263,13 @@ static bool publish(struct seat_map *map, uint32_t place, enum place_state state
 
 static bool publish_note(struct seat_map *map, const struct store_note *n)
 {
-    if (n->b >= map->plan->places || n->c < PLACE_FREE || n->c > PLACE_BLOCKED)
+    int64_t state = note_place_state(n->c);
+
+    if (n->b >= map->plan->places || state > PLACE_BLOCKED)
         return false;
-    return publish(map, n->b, (enum place_state)n->c, n->d);
+    if (state == PLACE_HELD)
+        map->published.holders[n->b] = note_hold_tag(n->c);
+    return publish(map, n->b, (enum place_state)state, n->d);
 }
 
 /* A reader is loading: keep it for then. */
@@ -360,6 +369,7 @@ static enum err published_settle(struct seat_map *map, enum err code, int64_t no
     (void)pthread_mutex_lock(&map->lock);
     if (code == OK && !p->pending_lost) {
         count_all(map);
+        memset(p->holders, 0, map->plan->places * sizeof *p->holders);
         p->version = p->first_version = p->dropped_version = (uint64_t)now_ms * 1000;
         p->change_count = 0;
         bool changed = false;
@@ -475,15 +485,16 @@ enum err seat_map_facts(struct seat_map *map, struct store_tx *snapshot,
     return OK;
 }
 
-bool seat_map_is_free(struct seat_map *map, uint32_t place, bool *ret_known)
+bool seat_map_taken_by_another(struct seat_map *map, uint32_t place, struct hold_id hold)
 {
     const struct published *p = &map->published;
 
     (void)pthread_mutex_lock(&map->lock);
-    *ret_known = p->loading == LOADED && place < map->plan->places;
-    bool is_free = *ret_known && p->view.state[place] == PLACE_FREE;
+    bool sure = p->loading == LOADED && place < map->plan->places &&
+                p->view.state[place] != PLACE_FREE && p->holders[place] != 0 &&
+                p->holders[place] != HOLD_TAG(hold);
     (void)pthread_mutex_unlock(&map->lock);
-    return is_free;
+    return sure;
 }
 
 uint64_t seat_map_version(struct seat_map *map)
@@ -651,9 +662,9 @@ void seat_maps_released(void *maps, const struct store_note *notes, size_t count
                 event_facts_release(&map->working.facts);
             continue;
         }
-        if (map && map->working.loaded && n->b < map->plan->places && n->c >= PLACE_FREE &&
-            n->c <= PLACE_BLOCKED)
-            working_set(map, n->b, (enum place_state)n->c, n->d);
+        int64_t state = note_place_state(n->c);
+        if (map && map->working.loaded && n->b < map->plan->places && state <= PLACE_BLOCKED)
+            working_set(map, n->b, (enum place_state)state, n->d);
     }
 }
 

@@ -65,8 +65,8 @@ RESULT seat_map_facts(struct seat_map *map, struct store_tx *snapshot,
                       struct event_facts **ret_facts);
 /* The same without a snapshot, as of the newest commit; NULL when it would have to be read. */
 struct event_facts *seat_map_facts_kept(struct seat_map *map);
-/* Is the place shown as free? Any thread. Not loaded, or no such place: false and *ret_known false. */
-bool seat_map_is_free(struct seat_map *map, uint32_t place, bool *ret_known);
+/* Is the place held, ordered or sold for sure, and not by this hold? False also when it is not known. Any thread. */
+bool seat_map_taken_by_another(struct seat_map *map, uint32_t place, struct hold_id hold);
 uint64_t seat_map_version(struct seat_map *map);
 
 /* An immutable availability.bin. */

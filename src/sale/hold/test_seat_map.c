@@ -273,6 +273,38 @@ static void what_is_published_is_what_the_rows_say(void **state)
     }
 }
 
+/* --- who has a place ------------------------------------------------------------------------------------------------------ */
+
+static bool taken_from(uint32_t place_no, uint8_t hold)
+{
+    return seat_map_taken_by_another(map, place_no, HOLD_ID(hold));
+}
+
+/* Ids as people make them end in random bytes: HOLD_ID's last bits tell them apart but for the lowest. */
+static void a_place_is_known_to_be_anothers(void **state)
+{
+    (void)state;
+    assert_false(taken_from(5, 4));
+    assert_false(taken_from(99, 4));
+    assert_int_equal(place(pair(2, 1, 5), &h), OK);
+    assert_true(taken_from(5, 4) && taken_from(6, 4));
+    assert_false(taken_from(5, 2) || taken_from(7, 4));
+    assert_int_equal(take_for_order(2, 1, 1), OK); /* and stays so when the hold becomes an order */
+    assert_true(taken_from(5, 4));
+    assert_false(taken_from(5, 2));
+}
+
+static void a_place_that_was_given_back_is_nobodys(void **state)
+{
+    (void)state;
+    assert_int_equal(place(pair(2, 1, 5), &h), OK);
+    assert_int_equal(release(2, 1), OK);
+    assert_false(taken_from(5, 4));
+    assert_int_equal(place(pair(4, 1, 5), &h), OK);
+    assert_true(taken_from(5, 2));
+    assert_false(taken_from(5, 4));
+}
+
 /* --- what is known of the event ---------------------------------------------------------------------------------------- */
 
 struct facts_call {
@@ -382,6 +414,8 @@ int main(void)
         TEST(a_refreshed_hold_stays),
         TEST(what_was_only_released_is_not_published),
         TEST(loading_reads_the_rows),
+        TEST(a_place_is_known_to_be_anothers),
+        TEST(a_place_that_was_given_back_is_nobodys),
         TEST(the_facts_of_an_event_are_read_once_and_shared),
         TEST(a_changed_event_is_read_anew),
         TEST(what_an_old_snapshot_reads_is_not_kept),

@@ -3,9 +3,11 @@
 #define STORE_STORE_NOTES_H
 
 /* notes - the kinds of struct store_note and what their members mean. */
+#include "ground/base/base.h"
+
 enum note_kind {
-    NOTE_PLACE =
-        1, /* a place changed: a = event_no, b = place_no, c = enum place_state, d = held until ms */
+    /* a place changed: a = event_no, b = place_no, c = enum place_state, of a held one with HOLD_TAG << 32, d = held until ms */
+    NOTE_PLACE = 1,
     NOTE_ENTRY,   /* a ledger entry was appended: a = entry_no */
     NOTE_JOB,     /* an outbox job was added: a = due ms */
     NOTE_ALERT,   /* an alert was raised: a = alert_no, c = organiser_no */
@@ -22,5 +24,17 @@ enum place_state {
     PLACE_SOLD = 3,    /* a valid ticket */
     PLACE_BLOCKED = 4, /* never for sale */
 };
+
+/* Of a hold's id, four of its random bytes: enough to tell holds apart in memory, where a mistake costs one look. Never 0. */
+#define HOLD_TAG(id) (get_u32be((id).b + ID_BYTES - 4) | 1u)
+
+static inline int64_t note_place_state(int64_t c)
+{
+    return c & 0xffff;
+}
+static inline uint32_t note_hold_tag(int64_t c)
+{
+    return (uint32_t)((uint64_t)c >> 32);
+}
 
 #endif

@@ -146,8 +146,14 @@ enum err store_hold_over(struct store_tx *tx, int64_t now_ms, struct hold_id *id
 
 /* --- places ---------------------------------------------------------------------------------------------------------- */
 
+/* As a note says it. */
+static int64_t held_by(struct hold_id hold)
+{
+    return (int64_t)((uint64_t)HOLD_TAG(hold) << 32 | PLACE_HELD);
+}
+
 static enum err change_place(struct store_tx *tx, enum store_sql sql,
-                             const struct store_value *args, size_t count, enum place_state state,
+                             const struct store_value *args, size_t count, int64_t state,
                              int64_t until_ms, bool *ret_done)
 {
     TRY(change_one(tx, sql, args, count, ret_done));
@@ -166,7 +172,7 @@ enum err store_place_hold(struct store_tx *tx, int64_t event_no, uint32_t place,
     return change_place(
         tx, SQL_place_hold,
         SQL_ARGS(sv_int(event_no), sv_int(place), sv_id(hold), sv_int(until_ms), sv_int(now_ms)),
-        PLACE_HELD, until_ms, ret_done);
+        held_by(hold), until_ms, ret_done);
 }
 
 enum err store_place_extend(struct store_tx *tx, int64_t event_no, uint32_t place,
@@ -174,7 +180,7 @@ enum err store_place_extend(struct store_tx *tx, int64_t event_no, uint32_t plac
 {
     return change_place(tx, SQL_place_extend,
                         SQL_ARGS(sv_int(event_no), sv_int(place), sv_id(hold), sv_int(until_ms)),
-                        PLACE_HELD, until_ms, ret_done);
+                        held_by(hold), until_ms, ret_done);
 }
 
 enum err store_place_unhold(struct store_tx *tx, int64_t event_no, uint32_t place,

@@ -443,7 +443,7 @@ static void the_log_stays_bounded_though_a_reader_holds_it_for_a_while(void **st
     for (int i = 101; i < 200; i++)
         assert_int_equal(writer_call(rig->writer, LANE_SALE, write_much, &i), OK);
     writer_figures(rig->writer, &f);
-    assert_true(f.wal_bytes <= 72 << 20);
+    assert_true(f.wal_bytes <= 104 << 20); /* 64, 32 more for the copying to keep up, a batch */
     assert_true(f.checkpoints > 0);
 }
 

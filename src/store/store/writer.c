@@ -9,8 +9,12 @@
 
 enum {
     RESTART_BYTES = 64 << 20,      /* log size past which the writer restarts it */
+    RESTART_LATEST_BYTES = 32 << 20, /* beyond that, when the copying does not keep up */
+    RESTART_LEFT_BYTES = 4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
-    COPY_BYTES = 4 << 20,          /* growth of the log that wakes the copying thread */
+    /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
+    COPY_BYTES = 16 << 20,
+    COPY_LAST_BYTES = 2 << 20, /* the same when a restart is near, so that little is left for it */
     CAREFUL_BATCHES =
         256, /* with savepoints, after one was lost: whoever fails half way on purpose does not make all run twice */
 };
@@ -32,6 +36,7 @@ struct writer {
     unsigned careful_batches;   /* how many more are run with savepoints */
     uint64_t restart_bytes;     /* log size at which to try the next restart */
     uint64_t copied_bytes;      /* log size when the copying thread was last woken */
+    uint64_t done_bytes;        /* the same of the last copy that ended */
     pthread_mutex_t checkpoint; /* one checkpoint at a time: the engine would refuse a second */
     struct store_conn *copy_conn;
     pthread_t thread, copy_thread;
@@ -191,6 +196,8 @@ static void process(struct writer *w, size_t count)
             c->error = lost;
         c->done(c, c->error.code == OK ? NULL : &c->error);
     }
+    if (w->config.ended)
+        w->config.ended(w->config.context);
 }
 
 /* ---- checkpoints ----------------------------------------------------------------------------------------------------- */
@@ -217,9 +224,21 @@ static void *copy_main(void *context)
         /* Why: a copy that failed loses nothing, the log still holds it; a failed fsync has ended the process. */
         if (code == OK)
             w->figures.checkpoints++;
+        if (code == OK && seen <= w->copied_bytes) /* else the log has begun anew since */
+            w->done_bytes = seen;
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;
+}
+
+/* The writer stands still while it restarts the log: not before the copying thread has left it little to do. */
+static bool time_to_restart(struct writer *w, uint64_t bytes)
+{
+    pthread_mutex_lock(&w->mutex);
+    uint64_t left = bytes > w->done_bytes ? bytes - w->done_bytes : 0;
+    pthread_mutex_unlock(&w->mutex);
+    return bytes >= w->restart_bytes && (left <= RESTART_LEFT_BYTES ||
+                                         bytes >= w->restart_bytes + RESTART_LATEST_BYTES);
 }
 
 static void mind_log(struct writer *w)
@@ -230,7 +249,7 @@ static void mind_log(struct writer *w)
     if (bytes < RESTART_BYTES)
         w->restart_bytes = RESTART_BYTES;
     /* Why trylock: while the other thread copies, a restart could only wait for it. */
-    if (bytes >= w->restart_bytes && pthread_mutex_trylock(&w->checkpoint) == 0) {
+    if (time_to_restart(w, bytes) && pthread_mutex_trylock(&w->checkpoint) == 0) {
         restarted = tx_restart_log(w->store) == OK;
         pthread_mutex_unlock(&w->checkpoint);
         w->restart_bytes = restarted ? RESTART_BYTES : bytes + RESTART_AGAIN_BYTES;
@@ -239,8 +258,8 @@ static void mind_log(struct writer *w)
     w->figures.wal_bytes = bytes;
     w->figures.checkpoints += restarted;
     if (bytes < w->copied_bytes) /* the log has begun anew */
-        w->copied_bytes = 0;
-    if (bytes >= w->copied_bytes + COPY_BYTES) {
+        w->copied_bytes = w->done_bytes = 0;
+    if (bytes >= w->copied_bytes + (bytes < RESTART_BYTES ? COPY_BYTES : COPY_LAST_BYTES)) {
         w->copied_bytes = bytes;
         pthread_cond_signal(&w->copy_work);
     }

@@ -38,6 +38,8 @@ struct writer_config {
     void (*released)(void *context, const struct store_note *notes, size_t count);
     void (*committed)(void *context, const struct store_note *notes, size_t count);
     void (*lost)(void *context);
+    /* After the `done` of every command of a batch: what they gathered can go out at once. */
+    void (*ended)(void *context);
     void *context;
 };
 

@@ -26,11 +26,19 @@ struct edge {
     struct buf bundle;
 };
 
+/* Directories that new files of a step are in, still to be synced. */
+enum { DIRS_MAX = 32 };
+struct new_dirs {
+    size_t count;
+    char paths[DIRS_MAX][TILE_PATH_MAX];
+};
+
 struct sequencer {
     struct sequencer_config config;
     struct vkey key;
     char *state_path;
     struct edge edge;
+    struct new_dirs new_dirs;
     uint64_t published;                        /* atomic */
     uint8_t last_commitment[COMMITMENT_BYTES]; /* of leaf size - 1 */
     bool stopped;
@@ -48,12 +56,39 @@ uint64_t sequencer_size(const struct sequencer *s)
 
 /* --- Writing ------------------------------------------------------------------------------------------------------------- */
 
+static enum err sync_dirs(struct sequencer *s)
+{
+    struct new_dirs *d = &s->new_dirs;
+
+    for (size_t i = 0; i < d->count; i++)
+        TRY(s->config.disk->sync_dir(s->config.disk->self, d->paths[i]));
+    d->count = 0;
+    return OK;
+}
+
+/* A file is about to be made: its directory is synced once for all files of the step. */
+static enum err note_dir(struct sequencer *s, const char *path)
+{
+    struct new_dirs *d = &s->new_dirs;
+    size_t len = (size_t)(strrchr(path, '/') - path);
+
+    for (size_t i = 0; i < d->count; i++)
+        if (strlen(d->paths[i]) == len && memcmp(d->paths[i], path, len) == 0)
+            return OK;
+    if (d->count == DIRS_MAX)
+        TRY(sync_dirs(s));
+    memcpy(d->paths[d->count], path, len);
+    d->paths[d->count++][len] = '\0';
+    return OK;
+}
+
 static enum err write_file(struct sequencer *s, struct tile_path p, struct span content)
 {
     char path[TILE_PATH_MAX];
 
     tile_path_format(&p, path);
-    return s->config.disk->create(s->config.disk->self, path, content, LOG_FILE_MODE);
+    TRY(note_dir(s, path));
+    return s->config.disk->create_many(s->config.disk->self, path, content, LOG_FILE_MODE);
 }
 
 static enum err write_tile(struct sequencer *s, unsigned level, uint64_t index, unsigned width)
@@ -343,6 +378,7 @@ static enum err grow(struct sequencer *s)
     memcpy(s->last_commitment, s->commitments + (s->commitment_count - 1) * COMMITMENT_BYTES,
            COMMITMENT_BYTES);
     TRY(write_partials(s, old_size));
+    TRY(sync_dirs(s));
     TRY(check_written(s, old_size));
     merkle_root(&s->edge.tree, &new_root);
     TRY(reserve(s, old_size, &old_root, &new_root));

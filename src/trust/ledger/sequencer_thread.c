@@ -15,6 +15,7 @@ struct sequencer_thread {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool woken, stopping;
+    bool idle; /* waits for a wake: only then it needs a signal */
 };
 
 /* With the lock held: until stopping, or until woken where that counts, or for so long. */
@@ -49,8 +50,9 @@ static void *run(void *context)
     while (!stopping) {
         pthread_mutex_lock(&t->lock);
         wait_for(t, t->config.interval_ms, false);
+        t->idle = true;
         wait_for(t, IDLE_MS, true);
-        t->woken = false;
+        t->idle = t->woken = false;
         stopping = t->stopping;
         pthread_mutex_unlock(&t->lock);
         enum err e = drain(t);
@@ -92,7 +94,8 @@ void sequencer_wake(struct sequencer_thread *t)
 {
     pthread_mutex_lock(&t->lock);
     t->woken = true;
-    pthread_cond_signal(&t->changed);
+    if (t->idle)
+        pthread_cond_signal(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
 

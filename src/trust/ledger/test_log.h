@@ -59,6 +59,15 @@ static inline enum err failing_create(void *self, const char *path, struct span 
 {
     FAILING(d->real.create(d->real.self, path, s, mode));
 }
+static inline enum err failing_create_many(void *self, const char *path, struct span s,
+                                           unsigned mode)
+{
+    FAILING(d->real.create_many(d->real.self, path, s, mode));
+}
+static inline enum err failing_sync_dir(void *self, const char *dir)
+{
+    FAILING(d->real.sync_dir(d->real.self, dir));
+}
 static inline enum err failing_remove(void *self, const char *path)
 {
     FAILING(d->real.remove(d->real.self, path));
@@ -85,6 +94,8 @@ static inline struct disk failing_disk(struct failing *d, const char *name)
     return (struct disk){.read = failing_read,
                          .replace = failing_replace,
                          .create = failing_create,
+                         .create_many = failing_create_many,
+                         .sync_dir = failing_sync_dir,
                          .remove = failing_remove,
                          .list = failing_list,
                          .self = d};
