@@ -121,8 +121,9 @@ struct api {
     struct session_cache *sessions;
     struct pool *pool, *hashers;
     struct ticker *ticker;
-    struct http_exchange *ended; /* of the batch whose commands are being done; the writer thread's */
-    bool open; /* atomic: pool, ticker and writer are there */
+    struct http_exchange
+        *ended; /* of the batch whose commands are being done; the writer thread's */
+    bool open;  /* atomic: pool, ticker and writer are there */
 };
 
 /* A reader of this thread. */
