@@ -12,6 +12,7 @@
 #include "door/admission/admission.h"
 #include "ground/encode/json.h"
 #include "reach/api/api.h"
+#include "reach/api/recent.h"
 #include "reach/http/rate.h"
 #include "reach/http/router.h"
 #include "sale/catalog/catalog.h"
@@ -119,6 +120,7 @@ struct api {
     char openapi_etag[44];
     struct readers *readers;
     struct session_cache *sessions;
+    struct recent *recent;
     struct pool *pool, *hashers;
     struct ticker *ticker;
     struct http_exchange
