@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes: parse as jansson does, read as a request body would, write the texts back and read them again. */
+/* Any bytes: parse, read as a request body would, write the texts back and read them again. */
 #include <string.h>
 
-#include "ground/encode/json_oracle.h"
+#include "ground/encode/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,7 +54,6 @@ static enum err use(struct span text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    INVARIANT(size > 65536 || json_oracle_agrees(span_of(data, size)), "two readers agree");
     (void)!use(span_of(data, size));
     return 0;
 }

@@ -1,9 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json - the views of a document: what is expected is taken out, what is not is named. The reading is in json_read.c. */
+#include "ground/encode/json.h"
+
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "ground/encode/json_read.h"
+struct json_doc; /* is a json_t: the name outside, so that jansson.h stays in this folder */
+
+/* Why: jansson recurses once a level and allows 2,048; the depth is bounded here before it sees a byte. */
+static enum err check_depth(struct span text)
+{
+    size_t depth = 0;
+    bool in_text = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        if (in_text) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_text = false;
+        } else if (c == '"') {
+            in_text = true;
+        } else if (c == '[' || c == '{') {
+            ENSURE(++depth <= JSON_DEPTH_MAX, ERR_INVALID, "too_deep",
+                   "JSON is nested at most %d levels.", JSON_DEPTH_MAX);
+        } else if ((c == ']' || c == '}') && depth > 0) {
+            depth--;
+        }
+    }
+    return OK;
+}
+
+enum err json_parse(struct span text, size_t max_bytes, struct json_doc **ret_doc)
+{
+    json_error_t why;
+
+    ENSURE(text.len <= max_bytes, ERR_LIMIT, "too_large", "JSON of at most %zu bytes.", max_bytes);
+    ENSURE(text.len > 0, ERR_INVALID, "bad_json", "JSON is missing.");
+    TRY(check_depth(text));
+    json_t *root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
+    if (!root) {
+        ENSURE(json_error_code(&why) != json_error_out_of_memory, ERR_NOMEM, "no_memory",
+               "No memory for the document.");
+        /* Why: the parser's own words quote the input; the position is enough. */
+        FAIL(ERR_INVALID, "bad_json", "Not valid JSON at line %d, column %d.", why.line,
+             why.column);
+    }
+    *ret_doc = (struct json_doc *)root;
+    return OK;
+}
+
+void json_doc_free(struct json_doc **doc)
+{
+    json_decref((json_t *)*doc);
+    *doc = NULL;
+}
 
 /* parent + "/" + key, cut at the end of the room there is; bytes that a pointer cannot hold as they are become %XX. */
 static void pointer_add(const char *parent, const char *key, char *out)
@@ -45,22 +97,23 @@ void json_pointer(const struct json_object *o, const char *key, char *out)
 
 /* --- one value, wherever it stands --------------------------------------------------------------------------------- */
 
-static enum err as_text(const struct json_node *v, const char *pointer, size_t bytes_max,
+static enum err as_text(const json_t *v, const char *pointer, size_t bytes_max,
                         struct span *ret_text)
 {
-    ENSURE_AT(v->type == NODE_TEXT, pointer, ERR_INVALID, "wrong_type", "A text is expected here.");
-    ENSURE_AT(v->text.len <= bytes_max, pointer, ERR_INVALID, "out_of_range",
+    ENSURE_AT(json_is_string(v), pointer, ERR_INVALID, "wrong_type", "A text is expected here.");
+    size_t len = json_string_length(v);
+    ENSURE_AT(len <= bytes_max, pointer, ERR_INVALID, "out_of_range",
               "The text has at most %zu bytes.", bytes_max);
-    *ret_text = v->text;
+    *ret_text = span_of(json_string_value(v), len);
     return OK;
 }
 
-static enum err as_i64(const struct json_node *v, const char *pointer, int64_t min, int64_t max,
+static enum err as_i64(const json_t *v, const char *pointer, int64_t min, int64_t max,
                        int64_t *ret_value)
 {
-    ENSURE_AT(v->type == NODE_INT, pointer, ERR_INVALID, "wrong_type",
+    ENSURE_AT(json_is_integer(v), pointer, ERR_INVALID, "wrong_type",
               "A whole number is expected here.");
-    int64_t value = v->number;
+    int64_t value = json_integer_value(v);
     ENSURE_AT(value >= min && value <= max, pointer, ERR_INVALID, "out_of_range",
               "The number lies between %lld and %lld.", (long long)min, (long long)max);
     *ret_value = value;
@@ -68,12 +121,11 @@ static enum err as_i64(const struct json_node *v, const char *pointer, int64_t m
 }
 
 /* Why doubles here: drawings have fractions. Nothing of them leaves this function. */
-static enum err as_scaled(const struct json_node *v, const char *pointer, int64_t scale,
-                          int64_t min, int64_t max, int64_t *ret_value)
+static enum err as_scaled(const json_t *v, const char *pointer, int64_t scale, int64_t min,
+                          int64_t max, int64_t *ret_value)
 {
-    ENSURE_AT(v->type == NODE_INT || v->type == NODE_REAL, pointer, ERR_INVALID, "wrong_type",
-              "A number is expected here.");
-    double scaled = (v->type == NODE_INT ? (double)v->number : v->real) * (double)scale;
+    ENSURE_AT(json_is_number(v), pointer, ERR_INVALID, "wrong_type", "A number is expected here.");
+    double scaled = json_number_value(v) * (double)scale;
     ENSURE_AT(scaled > (double)min - 0.5 && scaled < (double)max + 0.5, pointer, ERR_INVALID,
               "out_of_range", "The number lies between %lld and %lld.", (long long)(min / scale),
               (long long)(max / scale));
@@ -81,20 +133,19 @@ static enum err as_scaled(const struct json_node *v, const char *pointer, int64_
     return OK;
 }
 
-static enum err as_bool(const struct json_node *v, const char *pointer, bool *ret_value)
+static enum err as_bool(const json_t *v, const char *pointer, bool *ret_value)
 {
-    ENSURE_AT(v->type == NODE_BOOL, pointer, ERR_INVALID, "wrong_type",
+    ENSURE_AT(json_is_boolean(v), pointer, ERR_INVALID, "wrong_type",
               "true or false is expected here.");
-    *ret_value = v->yes;
+    *ret_value = json_is_true(v);
     return OK;
 }
 
-static enum err as_array(const struct json_node *v, const char *pointer, size_t count_max,
+static enum err as_array(const json_t *v, const char *pointer, size_t count_max,
                          struct json_array *ret_array)
 {
-    ENSURE_AT(v->type == NODE_ARRAY, pointer, ERR_INVALID, "wrong_type",
-              "An array is expected here.");
-    size_t count = v->count;
+    ENSURE_AT(json_is_array(v), pointer, ERR_INVALID, "wrong_type", "An array is expected here.");
+    size_t count = json_array_size(v);
     ENSURE_AT(count <= count_max, pointer, ERR_INVALID, "out_of_range",
               "The array has at most %zu elements.", count_max);
     ret_array->items = v;
@@ -103,11 +154,9 @@ static enum err as_array(const struct json_node *v, const char *pointer, size_t 
     return OK;
 }
 
-static enum err as_object(const struct json_node *v, const char *pointer,
-                          struct json_object *ret_object)
+static enum err as_object(const json_t *v, const char *pointer, struct json_object *ret_object)
 {
-    ENSURE_AT(v->type == NODE_OBJECT, pointer, ERR_INVALID, "wrong_type",
-              "An object is expected here.");
+    ENSURE_AT(json_is_object(v), pointer, ERR_INVALID, "wrong_type", "An object is expected here.");
     ret_object->members = v;
     ret_object->seen_count = 0;
     memmove(ret_object->pointer, pointer, strlen(pointer) + 1);
@@ -116,12 +165,12 @@ static enum err as_object(const struct json_node *v, const char *pointer,
 
 enum err json_root(const struct json_doc *doc, struct json_object *ret_object)
 {
-    return as_object(&doc->root, "#", ret_object);
+    return as_object((const json_t *)doc, "#", ret_object);
 }
 
 enum err json_root_array(const struct json_doc *doc, size_t count_max, struct json_array *ret_array)
 {
-    return as_array(&doc->root, "#", count_max, ret_array);
+    return as_array((const json_t *)doc, "#", count_max, ret_array);
 }
 
 /* --- members ------------------------------------------------------------------------------------------------------- */
@@ -135,34 +184,22 @@ static void mark_seen(struct json_object *o, const char *key)
     o->seen[o->seen_count++] = key;
 }
 
-/* NULL when there is none. */
-static const struct json_node *find(const struct json_object *o, const char *key)
-{
-    const struct json_node *v = o->members;
-    size_t len = strlen(key);
-
-    for (uint32_t i = 0; i < v->count; i++)
-        if (v->inside[i].key.len == len && memcmp(v->inside[i].key.data, key, len) == 0)
-            return &v->inside[i];
-    return NULL;
-}
-
 /* The member and its pointer; *ret_value is NULL when it is absent, or null and not needed. */
 static enum err member(struct json_object *o, const char *key, bool needed, char *ret_pointer,
-                       const struct json_node **ret_value)
+                       const json_t **ret_value)
 {
-    const struct json_node *v = find(o, key);
+    const json_t *v = json_object_get((const json_t *)o->members, key);
 
     pointer_add(o->pointer, key, ret_pointer);
     ENSURE_AT(v || !needed, ret_pointer, ERR_INVALID, "missing_field", "This field is missing.");
     mark_seen(o, key);
-    *ret_value = !needed && v && v->type == NODE_NULL ? NULL : v;
+    *ret_value = !needed && json_is_null(v) ? NULL : v;
     return OK;
 }
 
 #define MEMBER(needed)                                                                             \
     char pointer[ERR_POINTER_MAX];                                                                 \
-    const struct json_node *v;                                                                     \
+    const json_t *v;                                                                               \
     TRY(member(o, key, needed, pointer, &v));                                                      \
     if (!v)                                                                                        \
     return OK
@@ -249,25 +286,34 @@ enum err json_opt_object(struct json_object *o, const char *key, struct json_obj
 
 bool json_has(const struct json_object *o, const char *key)
 {
-    const struct json_node *v = find(o, key);
-    return v && v->type != NODE_NULL;
+    const json_t *v = json_object_get((const json_t *)o->members, key);
+    return v && !json_is_null(v);
+}
+
+/* Why the casts: jansson's iterators take a mutable object, and change nothing. */
+static void *first_member(const struct json_object *o)
+{
+    return json_object_iter((json_t *)(uintptr_t)o->members);
+}
+
+static void *next_member(const struct json_object *o, void *at)
+{
+    return json_object_iter_next((json_t *)(uintptr_t)o->members, at);
 }
 
 enum err json_each_text(struct json_object *o, size_t count_max, size_t bytes_max,
                         enum err (*visit)(void *context, struct span key, struct span value),
                         void *context)
 {
-    const struct json_node *v = o->members;
-
-    ENSURE_AT(v->count <= count_max, o->pointer, ERR_INVALID, "out_of_range",
-              "The object has at most %zu members.", count_max);
-    for (uint32_t i = 0; i < v->count; i++) {
-        const struct json_node *m = &v->inside[i];
+    ENSURE_AT(json_object_size((const json_t *)o->members) <= count_max, o->pointer, ERR_INVALID,
+              "out_of_range", "The object has at most %zu members.", count_max);
+    for (void *at = first_member(o); at; at = next_member(o, at)) {
+        const char *key = json_object_iter_key(at);
         char pointer[ERR_POINTER_MAX];
         struct span value;
-        pointer_add(o->pointer, (const char *)m->key.data, pointer);
-        TRY(as_text(m, pointer, bytes_max, &value));
-        TRY(visit(context, m->key, value));
+        pointer_add(o->pointer, key, pointer);
+        TRY(as_text(json_object_iter_value(at), pointer, bytes_max, &value));
+        TRY(visit(context, span_text(key), value));
     }
     /* Everything has been read: what is left for json_object_end is nothing. */
     o->members = NULL;
@@ -276,16 +322,14 @@ enum err json_each_text(struct json_object *o, size_t count_max, size_t bytes_ma
 
 enum err json_object_end(const struct json_object *o)
 {
-    const struct json_node *v = o->members;
-
-    for (uint32_t i = 0; v && i < v->count; i++) {
-        const char *key = (const char *)v->inside[i].key.data;
+    if (!o->members)
+        return OK;
+    for (void *at = first_member(o); at; at = next_member(o, at)) {
+        const char *key = json_object_iter_key(at);
         char pointer[ERR_POINTER_MAX];
         bool seen = false;
-        for (size_t k = 0; k < o->seen_count && !seen; k++)
-            seen = strcmp(o->seen[k], key) == 0;
-        if (seen)
-            continue;
+        for (size_t i = 0; i < o->seen_count && !seen; i++)
+            seen = strcmp(o->seen[i], key) == 0;
         pointer_add(o->pointer, key, pointer);
         ENSURE_AT(seen, pointer, ERR_INVALID, "unknown_field", "There is no such field here.");
     }
@@ -294,11 +338,11 @@ enum err json_object_end(const struct json_object *o)
 
 /* --- elements ------------------------------------------------------------------------------------------------------ */
 
-static const struct json_node *element(const struct json_array *a, size_t index, char *ret_pointer)
+static const json_t *element(const struct json_array *a, size_t index, char *ret_pointer)
 {
     INVARIANT(index < a->count, "elements are asked for within the array");
     pointer_add_index(a->pointer, index, ret_pointer);
-    return &((const struct json_node *)a->items)->inside[index];
+    return json_array_get((const json_t *)a->items, index);
 }
 
 enum err json_item_text(const struct json_array *a, size_t index, size_t bytes_max,
