@@ -27,10 +27,15 @@ void id_format(const char *prefix, const uint8_t id[ID_BYTES], char *out)
     out[n] = '\0';
 }
 
+/* Where it stands in digits, or -1. The letters i, l, o and u are none. */
 static int digit_value(uint8_t c)
 {
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
+    static const int8_t letters[26] = {10, 11, 12, 13, 14, 15, 16, 17, -1, 18, 19, -1, 20,
+                                       21, -1, 22, 23, 24, 25, 26, -1, 27, 28, 29, 30, 31};
+
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'z' ? letters[c - 'a'] : -1;
 }
 
 enum err id_parse(const char *prefix, struct span text, uint8_t ret_id[ID_BYTES])

@@ -156,6 +156,8 @@ static void put_quoted(struct json_writer *w, struct span s)
 
 void json_w_key(struct json_writer *w, const char *key)
 {
+    size_t len = strlen(key), n = 0;
+
     if (w->failed || w->depth == 0 || (w->arrays & level_bit(w)) || w->after_key) {
         w->failed = true;
         return;
@@ -163,9 +165,20 @@ void json_w_key(struct json_writer *w, const char *key)
     if (w->nonempty & level_bit(w))
         buf_put_u8(w->out, ',');
     w->nonempty |= level_bit(w);
-    put_quoted(w, span_text(key));
-    buf_put_u8(w->out, ':');
     w->after_key = true;
+    /* The program's own keys are plain, and go out in one piece. */
+    while (n < len && byte_forms[(uint8_t)key[n]] == 0)
+        n++;
+    uint8_t *at = n == len ? buf_grow(w->out, len + 3) : NULL;
+    if (at) {
+        at[0] = '"';
+        memcpy(at + 1, key, len);
+        at[len + 1] = '"';
+        at[len + 2] = ':';
+    } else if (n < len) {
+        put_quoted(w, span_of(key, len));
+        buf_put_u8(w->out, ':');
+    }
 }
 
 void json_w_text(struct json_writer *w, struct span text)

@@ -116,6 +116,7 @@ static enum err build(struct api *api)
     api->catalog = (struct catalog){.ledger = c->ledger};
     TRY(readers_new(&api->readers));
     TRY(session_cache_new(SESSIONS_REMEMBERED, &api->sessions));
+    TRY(recent_new(&api->recent));
     TRY(open_router(api));
     TRY(http_rate_open(rate_classes, COUNT_OF(rate_classes), RATE_SLOTS, c->clock, c->rng,
                        &api->rates));
@@ -145,6 +146,7 @@ void api_free(struct api *api)
         return;
     readers_free(api->readers);
     session_cache_free(api->sessions);
+    recent_free(api->recent);
     http_router_close(api->router);
     http_rate_close(api->rates);
     http_files_close(api->files);
@@ -193,6 +195,7 @@ void api_committed(struct api *api, const struct store_note *notes, size_t count
     bool mails = false;
 
     session_cache_committed(api->sessions, notes, count);
+    recent_committed(api->recent, notes, count);
     for (size_t i = 0; i < count; i++)
         mails |= notes[i].kind == NOTE_JOB;
     /* Not before there is a ticker, and not once drained: settlement stops before the writer does. */

@@ -242,12 +242,14 @@ static enum err order_show(struct call *c)
     return call_end(c, &w);
 }
 
-/* The provider is asked for a session without anybody reading the rows of this order again. */
+/* The provider is asked for a session, and the buyer let in to wait for it, without anybody reading the rows of this order again. */
 static void order_committed(struct call *c)
 {
     const struct order_args *args = c->args;
     const struct order_row *o = &args->placed.order;
 
+    recent_keep(c->api->recent,
+                &(struct recent_order){o->id, o->account_no, o->event_no, o->version});
     settlement_offer(c->api->settlement,
                      &(struct settlement_offer){.payment = args->placed.payment,
                                                 .order = o->id,
@@ -309,49 +311,74 @@ enum err api_orders_get(struct call *c)
                     more ? list_same_ms(&page, &orders[0].created_ms, sizeof *orders, count) : 0);
 }
 
-static enum err own_order(struct call *c, struct order_row *ret_order)
+static enum err own_order(struct call *c, struct order_id id, struct order_row *ret_order)
 {
-    struct order_id id;
-
-    TRY(CALL_ID(c, order, &id));
     TRY(store_order_by_id(c->tx, id, ret_order));
     ENSURE(ret_order->account_no == c->session.account_no, ERR_NOT_FOUND, "not_found",
            "There is no such order.");
     return OK;
 }
 
-/* ?wait=<seconds>&version=<seen>: leave it to the dispatcher to hand the call to the ticker. */
-static enum err wait_for_change(struct call *c, const struct order_row *order)
+/* ?wait=<seconds>&version=<seen> */
+struct waiting_wish {
+    int64_t seen, wait_ms; /* 0: it does not wait */
+};
+
+static enum err read_waiting_wish(struct call *c, struct waiting_wish *ret_wish)
 {
     struct span wait = http_param(&c->x->request, "wait"),
                 version = http_param(&c->x->request, "version");
     uint64_t seconds, seen = 0;
-    struct seat_map *map;
 
+    *ret_wish = (struct waiting_wish){0};
     if (!wait.data)
         return OK;
     ENSURE(text_to_u64(wait, &seconds) == OK && seconds >= 1 && seconds <= 60, ERR_INVALID,
            "bad_query", "wait is 1 to 60 seconds.");
     ENSURE(!version.data || (text_to_u64(version, &seen) == OK && seen <= INT64_MAX), ERR_INVALID,
            "bad_query", "version is the version of the order that was seen.");
-    if ((int64_t)seen < order->version)
+    ret_wish->seen = (int64_t)seen;
+    ret_wish->wait_ms = (int64_t)(seconds > WAIT_S_MAX ? WAIT_S_MAX : seconds) * 1000;
+    return OK;
+}
+
+/* Leave it to the dispatcher to hand the call to the ticker, unless there is something to say at once. */
+static enum err wait_for_change(struct call *c, const struct recent_order *o,
+                                const struct waiting_wish *wish)
+{
+    struct seat_map *map;
+
+    if (wish->wait_ms == 0 || wish->seen < o->version)
         return OK;
-    TRY(call_map(c, order->event_no, &map)); /* loaded now, so that the ticker finds it */
+    TRY(call_map(c, o->event_no, &map)); /* loaded now, so that the ticker finds it */
     c->waiting = true;
-    c->wait_order = order->id;
-    c->wait_version = (int64_t)seen;
-    c->wait_ms = (int64_t)(seconds > WAIT_S_MAX ? WAIT_S_MAX : seconds) * 1000;
+    c->wait_order = o->id;
+    c->wait_version = wish->seen;
+    c->wait_ms = wish->wait_ms;
     return OK;
 }
 
 enum err api_order_get_one(struct call *c)
 {
+    bool ask = span_eq_text(http_param(&c->x->request, "ask"), "yes");
+    struct recent_order recent;
+    struct waiting_wish wish;
     struct order_row order;
+    struct order_id id;
 
-    TRY(own_order(c, &order));
-    if (order.status == ORDER_AWAITING && span_eq_text(http_param(&c->x->request, "ask"), "yes"))
+    TRY(CALL_ID(c, order, &id));
+    TRY(read_waiting_wish(c, &wish));
+    if (!ask && recent_find(c->api->recent, id, &recent) &&
+        recent.account_no == c->session.account_no)
+        TRY(wait_for_change(c, &recent, &wish));
+    if (c->waiting)
+        return OK;
+    TRY(call_snapshot(c));
+    TRY(own_order(c, id, &order));
+    if (ask && order.status == ORDER_AWAITING)
         settlement_ask_now(c->api->settlement, order.id);
-    TRY(wait_for_change(c, &order));
+    recent = (struct recent_order){order.id, order.account_no, order.event_no, order.version};
+    TRY(wait_for_change(c, &recent, &wish));
     return c->waiting ? OK : answer_order(c, 200, &order);
 }
 

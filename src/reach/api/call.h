@@ -12,6 +12,7 @@
 #include "door/admission/admission.h"
 #include "ground/encode/json.h"
 #include "reach/api/api.h"
+#include "reach/api/recent.h"
 #include "reach/http/rate.h"
 #include "reach/http/router.h"
 #include "sale/catalog/catalog.h"
@@ -119,10 +120,12 @@ struct api {
     char openapi_etag[44];
     struct readers *readers;
     struct session_cache *sessions;
+    struct recent *recent;
     struct pool *pool, *hashers;
     struct ticker *ticker;
-    struct http_exchange *ended; /* of the batch whose commands are being done; the writer thread's */
-    bool open; /* atomic: pool, ticker and writer are there */
+    struct http_exchange
+        *ended; /* of the batch whose commands are being done; the writer thread's */
+    bool open;  /* atomic: pool, ticker and writer are there */
 };
 
 /* A reader of this thread. */

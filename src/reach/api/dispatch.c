@@ -528,7 +528,7 @@ static void run_route(struct call *c)
 void api_handle(void *context, struct http_exchange *x)
 {
     struct api *api = context;
-    struct http_match match;
+    const struct http_match *match = x->user; /* found by api_head */
     struct call *c;
 
     if (!span_starts(x->request.path, "/api/")) {
@@ -540,10 +540,13 @@ void api_handle(void *context, struct http_exchange *x)
         http_reply_problem(x, &(struct http_problem){.status = 503, .type = "queue_full"});
         return;
     }
-    http_router_find(api->router, &x->request, &match);
-    if (!match.route) {
-        if (match.methods)
-            http_reply_not_allowed(x, match.methods);
+    if (!match) {
+        http_reply_empty(x, 500);
+        return;
+    }
+    if (!match->route) {
+        if (match->methods)
+            http_reply_not_allowed(x, match->methods);
         else
             http_reply_problem(x, &(struct http_problem){.status = 404, .type = "not_found"});
         return;
@@ -556,8 +559,8 @@ void api_handle(void *context, struct http_exchange *x)
     /* Member by member: the arena gave zeros, and it is large. */
     c->api = api;
     c->x = x;
-    c->route = match.route;
-    c->match = match;
+    c->route = match->route;
+    c->match = *match;
     c->arena = &x->arena;
     c->lane = LANE_SALE;
     c->status = 200;
@@ -567,9 +570,14 @@ void api_handle(void *context, struct http_exchange *x)
 void api_head(void *context, struct http_exchange *x, uint64_t *max_body)
 {
     struct api *api = context;
-    struct http_match match;
+    struct http_match *match = arena_alloc(&x->arena, sizeof *match);
 
-    http_router_find(api->router, &x->request, &match);
-    const struct route *route = match.route;
-    *max_body = route ? route->body_max : 0;
+    *max_body = 0;
+    x->user = match;
+    if (!match)
+        return;
+    http_router_find(api->router, &x->request, match);
+    const struct route *route = match->route;
+    if (route)
+        *max_body = route->body_max;
 }

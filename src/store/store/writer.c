@@ -8,9 +8,10 @@
 #include "store/store/internal.h"
 
 enum {
-    RESTART_BYTES = 64 << 20,      /* log size past which the writer restarts it */
+    RESTART_BYTES = 64 << 20,        /* log size past which the writer restarts it */
     RESTART_LATEST_BYTES = 32 << 20, /* beyond that, when the copying does not keep up */
-    RESTART_LEFT_BYTES = 4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
+    RESTART_LEFT_BYTES =
+        4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
     /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
     COPY_BYTES = 16 << 20,
@@ -237,8 +238,8 @@ static bool time_to_restart(struct writer *w, uint64_t bytes)
     pthread_mutex_lock(&w->mutex);
     uint64_t left = bytes > w->done_bytes ? bytes - w->done_bytes : 0;
     pthread_mutex_unlock(&w->mutex);
-    return bytes >= w->restart_bytes && (left <= RESTART_LEFT_BYTES ||
-                                         bytes >= w->restart_bytes + RESTART_LATEST_BYTES);
+    return bytes >= w->restart_bytes &&
+           (left <= RESTART_LEFT_BYTES || bytes >= w->restart_bytes + RESTART_LATEST_BYTES);
 }
 
 static void mind_log(struct writer *w)
