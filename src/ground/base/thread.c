@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum err thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *context),
                       void *context)
@@ -21,4 +23,10 @@ enum err thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void
     /* Why ignored: a name is for people; the thread runs without it. */
     (void)pthread_setname_np(*ret_thread, copy);
     return OK;
+}
+
+void thread_nice(int nice)
+{
+    /* On Linux it is of the thread alone. Why ignored: see the header. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
 }

@@ -15,5 +15,10 @@ enum { THREAD_NAME_MAX = 15 };
 /* ERR_NOMEM "no_thread". The name is copied, as far as it fits. */
 RESULT thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *context),
                     void *context);
+/*
+ * How far the calling thread stands back behind others (1 to 19), or goes before them (-1 to -20, which the system allows only to
+ * whom it trusts: LimitNICE of a systemd unit). A wish: nothing depends on it but speed when processors are short.
+ */
+void thread_nice(int nice);
 
 #endif

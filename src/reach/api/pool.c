@@ -5,8 +5,6 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "reach/api/call.h"
 
@@ -27,9 +25,8 @@ static void *work(void *context)
 {
     struct pool *p = context;
 
-    /* Of this thread alone (Linux). Why ignored: it is only a wish, and lowering one's own priority is always allowed. */
     if (p->nice > 0)
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), p->nice);
+        thread_nice(p->nice);
     pthread_mutex_lock(&p->mutex);
     for (;;) {
         while (p->count == 0 && !p->stopping)

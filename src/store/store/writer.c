@@ -16,8 +16,11 @@ enum {
     /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
     COPY_BYTES = 16 << 20,
     COPY_LAST_BYTES = 2 << 20, /* the same when a restart is near, so that little is left for it */
-    CAREFUL_BATCHES =
-        256, /* with savepoints, after one was lost: whoever fails half way on purpose does not make all run twice */
+    /* With savepoints, after a batch was lost: whoever fails half way on purpose does not make all run twice. */
+    CAREFUL_BATCHES = 256,
+    /* Everybody waits for the writer: on two processors it spent as long waiting for its turn as at work. */
+    WRITER_NICE = -10,
+    COPYING_NICE = 5,
 };
 
 struct lane {
@@ -210,6 +213,7 @@ static void *copy_main(void *context)
     const struct store_driver *driver = store_config_of(w->store)->driver;
     uint64_t seen = 0;
 
+    thread_nice(COPYING_NICE);
     pthread_mutex_lock(&w->mutex);
     for (;;) {
         while (!w->copy_stopping && seen == w->copied_bytes)
@@ -274,6 +278,7 @@ static void *writer_main(void *context)
     struct writer *w = context;
     size_t count;
 
+    thread_nice(WRITER_NICE);
     for (;;) {
         pthread_mutex_lock(&w->mutex);
         while ((count = take_batch(w)) == 0 && !w->stopping)

@@ -6,7 +6,7 @@
 
 #include "trust/ledger/sequencer.h"
 
-enum { IDLE_MS = 1000 };
+enum { IDLE_MS = 1000, NICE = 5 /* nobody waits for it */ };
 
 struct sequencer_thread {
     struct sequencer_thread_config config;
@@ -47,6 +47,7 @@ static void *run(void *context)
     struct err_info error;
     bool stopping = false;
 
+    thread_nice(NICE);
     while (!stopping) {
         pthread_mutex_lock(&t->lock);
         wait_for(t, t->config.interval_ms, false);
