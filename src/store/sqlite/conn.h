@@ -72,6 +72,9 @@ enum err sqlite_backup(struct store_conn *c, const char *to_path);
 /* log_buffer.c: makes the layer, above what is SQLite's default now, known to it; its name, or NULL. */
 const char *sqlite_log_layer(void);
 
+/* page_cache.c: before SQLite is used at all; false when it is too late, and SQLite's own cache serves as it is. */
+bool sqlite_page_cache_install(void);
+
 /* open.c */
 enum err sqlite_open(const struct store_config *config, enum conn_kind kind,
                      struct store_conn **ret_conn);

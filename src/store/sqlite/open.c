@@ -163,6 +163,7 @@ static void set_up_library(void)
 {
     /* Why: the counters take a process-wide lock at every allocation. It only fails when SQLite is in use already. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite_page_cache_install(); /* the same */
 }
 
 enum err sqlite_open(const struct store_config *config, enum conn_kind kind,
