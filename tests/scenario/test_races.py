@@ -11,6 +11,7 @@ import os
 import random
 import socket
 import subprocess
+import threading
 import time
 
 from doors import FREE, Stage
@@ -387,6 +388,55 @@ def _():
             stage.owner.api.delete(f"/api/v1/grants/{id}", expect=204)
     first = next(r for r in stage.owner.api.get("/api/v1/account", expect=200).json["grants"] if r["role"] == "owner")
     assert first, "the first owner still is one"
+
+
+# ---- what is remembered of a session ---------------------------------------------------------------------------------------------------
+
+def ask_while(path, token, change, before, after, words, askers=3):
+    """Asks again and again on several connections; change() in between. Who asks after its answer gets `after`."""
+    asked, stop = [], threading.Event()
+
+    def ask():
+        api = Api(server, token)
+        while not stop.is_set():
+            began = time.monotonic()
+            asked.append((began, api.get(path).status))
+        api.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(askers)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(f"{words}: they are let in", lambda: sum(status == before for _, status in asked) > 10 * askers)
+        change()
+        told = time.monotonic()
+        until(f"{words}: they have asked again", lambda: sum(began > told for began, _ in asked) > 10 * askers)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    equal({status for _, status in asked} - {before, after}, set(), f"{words}: other answers")
+    equal({status for began, status in asked if began > told}, {after}, f"{words}: answers to who asked after it was told")
+
+
+@tap.test("a session that ended is refused to the very next request, on every connection, 10 times")
+def _():
+    for turn in range(10):
+        token = stage.level_one(fans[20])
+        ask_while("/api/v1/account", token, lambda token=token: Api(server, token).delete("/api/v1/sessions/current", expect=204),
+                  200, 401, f"turn {turn}")
+
+
+@tap.test("a role that was given or taken away counts for the very next request, on every connection, 5 times")
+def _():
+    path, person, id = f"/api/v1/organisers/{tenant.organiser}/grants", fans[21], None
+    for turn in range(5):
+        id = new_id("grt")
+        give = lambda id=id: stage.owner.api.post(path, {"id": id, "mail": person.mail, "role": "auditor"}, expect=201)  # noqa: E731
+        take = lambda id=id: stage.owner.api.delete(f"/api/v1/grants/{id}", expect=204)  # noqa: E731
+        events = f"/api/v1/organisers/{tenant.organiser}/events"
+        ask_while(events, person.api.token, give, 404, 200, f"turn {turn}, given")
+        ask_while(events, person.api.token, take, 200, 404, f"turn {turn}, taken")
 
 
 # ---- doors ------------------------------------------------------------------------------------------------------------------------------

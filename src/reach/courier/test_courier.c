@@ -413,6 +413,35 @@ static void answers_come_back(void **state)
     assert_int_equal(e->answer.retry_after_s, 7);
 }
 
+/* The process uses what it made for a call again for others: nothing of the call may be left in it. */
+static void a_call_keeps_nothing_of_the_one_before(void **state)
+{
+    struct rig *r = *state;
+    char last[sizeof r->server.last];
+
+    for (int round = 0; round < 3; round++) {
+        struct ending *e = call(r, "POST", "/ok?a=1", "x=1&y=2", PATIENCE_MS);
+        assert_string_equal(e->answer.request_id, "req_1_");
+        e = call(r, "GET", "/busy", "", PATIENCE_MS);
+        assert_int_equal(e->answer.status, 429);
+        assert_string_equal(e->answer.request_id, "");
+        assert_string_equal(e->body, "");
+        pthread_mutex_lock(&r->server.lock);
+        memcpy(last, r->server.last, sizeof last);
+        pthread_mutex_unlock(&r->server.lock);
+        assert_non_null(strstr(last, "GET /busy HTTP/1.1\r\n"));
+        assert_non_null(strstr(last, "Authorization: Bearer sk_test_secret\r\n"));
+        assert_null(strstr(last, "Idempotency-Key"));
+        assert_null(strstr(last, "Content-"));
+        assert_null(strstr(last, "x=1"));
+        e = call(r, "GET", "/ok", "", PATIENCE_MS);
+        assert_int_equal(e->answer.retry_after_s, 0);
+        /* One that was given up leaves its handle in the middle of things. */
+        e = call(r, "POST", "/silent", "a=1", 50);
+        assert_string_equal(e->answer.why, "timeout");
+    }
+}
+
 static void a_redirect_is_not_followed(void **state)
 {
     struct rig *r = *state;
@@ -783,6 +812,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_come_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_call_keeps_nothing_of_the_one_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_redirect_is_not_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_cut_short_is_uncertain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_too_long_is_uncertain, set_up, tear_down),
