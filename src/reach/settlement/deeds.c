@@ -27,7 +27,7 @@ void settlement_drop_reference(struct settlement *s)
 
 static struct flight **bucket_of(struct settlement *s, const uint8_t id[ID_BYTES])
 {
-    return &s->flights[get_u16be(id + ID_BYTES - 2) % FLIGHT_BUCKETS];
+    return &s->flights[get_u16be(&id[ID_BYTES - 2]) % FLIGHT_BUCKETS];
 }
 
 /* Under the lock. */

@@ -132,7 +132,7 @@ static enum err set_up(struct store_conn *c)
         return sqlite_text(c, "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;");
     TRY(sqlite_text(c,
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=FAST;"
-                    "PRAGMA cache_size=-65536; PRAGMA journal_size_limit=67108864;"
+                    "PRAGMA cache_size=-65536; PRAGMA journal_size_limit=167772160;"
                     "PRAGMA wal_autocheckpoint=0;"));
     sqlite3_wal_hook(c->db, note_log, c);
     return check_log_mode(c);

@@ -12,7 +12,9 @@
 
 #include "store/sqlite/conn.h"
 
-enum { NEVER_USED_PAGE = 0x40000000 / 4096 + 1 }; /* of the pending byte, in pages of the size that is used here */
+enum {
+    NEVER_USED_PAGE = 0x40000000 / 4096 + 1
+}; /* of the pending byte, in pages of the size that is used here */
 
 static sqlite3_pcache_methods2 own; /* SQLite's; set once, before any cache */
 

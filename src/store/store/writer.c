@@ -8,13 +8,13 @@
 #include "store/store/internal.h"
 
 enum {
-    RESTART_BYTES = 64 << 20,        /* log size past which the writer restarts it */
+    RESTART_BYTES = 128 << 20,       /* log size past which the writer restarts it */
     RESTART_LATEST_BYTES = 32 << 20, /* beyond that, when the copying does not keep up */
     RESTART_LEFT_BYTES =
         4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
     /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
-    COPY_BYTES = 16 << 20,
+    COPY_BYTES = 48 << 20,
     COPY_LAST_BYTES = 2 << 20, /* the same when a restart is near, so that little is left for it */
     /* With savepoints, after a batch was lost: whoever fails half way on purpose does not make all run twice. */
     CAREFUL_BATCHES = 256,

@@ -9,7 +9,7 @@
  * each, commits once (one fsync), then calls every command's `done`. Nearly every command that fails does so before it has changed
  * anything, so none gets a savepoint; when one fails later, the transaction is rolled back and the whole batch runs again, each
  * command in a savepoint of its own. So `run` may be called twice, and must leave nothing behind but rows and what it writes anew.
- * Checkpoints: a thread of its own copies PASSIVE; past 64 MB of WAL the writer runs RESTART between batches.
+ * Checkpoints: a thread of its own copies PASSIVE; past 128 MB of WAL the writer runs RESTART between batches.
  */
 #include "store/store/store.h"
 

@@ -126,7 +126,7 @@ enum err session_raise(struct store_tx *tx, const struct session_row *old,
 enum err session_row_by_token(struct store_tx *tx, struct span token,
                               uint8_t ret_hash[SHA256_BYTES], struct session_row *ret_row)
 {
-    struct session_row row;
+    struct session_row row = {0};
     enum err e = ERR_NOT_FOUND;
 
     if (token_hash(token, ret_hash))
