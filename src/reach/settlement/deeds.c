@@ -66,7 +66,7 @@ struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES])
     struct flight **bucket = bucket_of(s, id), *f = NULL;
 
     pthread_mutex_lock(&s->lock);
-    bool room = !s->stopped && s->flight_count < SETTLEMENT_CALLS_MAX && !is_in_flight(s, id);
+    bool room = !s->stopped && s->flight_count < s->config.calls_max && !is_in_flight(s, id);
     if (room && (f = take_spare(s)) != NULL) {
         f->s = s;
         memcpy(f->id, id, ID_BYTES);
@@ -88,7 +88,8 @@ void flight_end(struct flight *f)
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
-    s->flight_count--;
+    if (s->flight_count-- == s->config.calls_max && s->offer_count > 0)
+        pthread_cond_signal(&s->some);
     f->next = s->spare;
     s->spare = f;
     s->spare_count++;

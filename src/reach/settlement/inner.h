@@ -8,7 +8,7 @@
 #include "reach/notify/notify.h"
 #include "reach/settlement/settlement.h"
 
-enum { ASKED_MAX = 64, OFFERS_MAX = 256, FLIGHT_BUCKETS = 512, TITLE_MAX = 200 };
+enum { ASKED_MAX = 64, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024, TITLE_MAX = 200 };
 
 enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
 

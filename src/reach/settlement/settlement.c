@@ -251,10 +251,18 @@ static void ask_waiting(struct settlement *s)
     }
 }
 
+/*
+ * Under the lock. Offers keep their turn while enough is in flight: left to the rows they would be passed by whoever comes later.
+ */
+static bool may_take_offer(const struct settlement *s)
+{
+    return s->offer_count > 0 && s->flight_count < s->config.calls_max && !s->stopped;
+}
+
 static bool next_offer(struct settlement *s, struct offer *ret_offer)
 {
     pthread_mutex_lock(&s->lock);
-    bool found = s->offer_count > 0 && !s->stopped;
+    bool found = may_take_offer(s);
     if (found) {
         *ret_offer = s->offers[s->offers_first];
         s->offers_first = (s->offers_first + 1) % OFFERS_MAX;
@@ -310,8 +318,7 @@ static struct work wait_for_work(struct settlement *s)
     struct work w = {0};
 
     pthread_mutex_lock(&s->lock);
-    while (!s->woken && !s->mail_due && !s->stirred && s->offer_count == 0 && !s->stopped &&
-           !w.look)
+    while (!s->woken && !s->mail_due && !s->stirred && !may_take_offer(s) && !s->stopped && !w.look)
         w.look = pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT;
     w.look = w.look || s->woken || mono() >= at_ms;
     w.mail = s->mail_due || w.look;
@@ -391,6 +398,8 @@ enum err settlement_start(const struct settlement_config *config, struct settlem
 
     ENSURE(s, ERR_NOMEM, "no_memory", "No memory.");
     s->config = *config;
+    if (s->config.calls_max == 0 || s->config.calls_max > SETTLEMENT_CALLS_MAX)
+        s->config.calls_max = SETTLEMENT_CALLS_MAX;
     if (s->config.call_ms <= 0)
         s->config.call_ms = CALL_MS;
     s->references = 1;

@@ -28,7 +28,11 @@
 
 struct settlement;
 
-enum { SETTLEMENT_CALLS_MAX = 256, SETTLEMENT_LOOK_MS = 250 };
+enum {
+    SETTLEMENT_CALLS_MAX =
+        384, /* from the question until its answer is committed; the courier takes more, for mails */
+    SETTLEMENT_LOOK_MS = 250,
+};
 
 struct settlement_config {
     struct store *store;
@@ -44,6 +48,7 @@ struct settlement_config {
     struct seat_maps *maps;        /* for the plans in mails; or NULL */
     bool mail;                     /* false: there is no way for mails, and they wait */
     const char *zoneinfo_dir;      /* NULL: the system's */
+    size_t calls_max;              /* in flight at once; 0: SETTLEMENT_CALLS_MAX, the most */
     int call_ms;                   /* how long the provider may take to answer; 0: 20 seconds */
     bool provider; /* false: there is none to ask, and orders that need payment end */
 };

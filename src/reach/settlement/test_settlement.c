@@ -141,7 +141,7 @@ static enum err make_account(struct store_tx *tx, void *context)
     return auth_account_create(tx, &auth, &req, context);
 }
 
-static void start_settlement(void)
+static void start_settlement_with(size_t calls_max)
 {
     const struct settlement_config config = {.store = fix.t.store,
                                              .writer = w.writer,
@@ -154,9 +154,15 @@ static void start_settlement(void)
                                              .mail_from = "shop@example.org",
                                              .maps = w.maps,
                                              .mail = true,
+                                             .calls_max = calls_max,
                                              .call_ms = CALL_MS,
                                              .provider = true};
     assert_int_equal(settlement_start(&config, &w.settlement), OK);
+}
+
+static void start_settlement(void)
+{
+    start_settlement_with(0);
 }
 
 static void stop_settlement(void)
@@ -435,19 +441,23 @@ static enum err run_offering(struct store_tx *tx, struct command *c)
     return place(tx, ((struct offering *)c)->p);
 }
 
+static void offer_now(const struct purchase *p)
+{
+    settlement_offer(w.settlement, &(struct settlement_offer){.payment = p->first_attempt,
+                                                              .order = p->id,
+                                                              .amount = p->order.amount,
+                                                              .organiser_no = p->order.organiser_no,
+                                                              .event_no = p->order.event_no,
+                                                              .title = "Evening"});
+}
+
 static void offer_it(struct command *c, const struct err_info *error)
 {
     struct offering *o = (struct offering *)c;
 
     assert_null(error);
     for (unsigned i = 0; i < o->times; i++)
-        settlement_offer(w.settlement,
-                         &(struct settlement_offer){.payment = o->p->first_attempt,
-                                                    .order = o->p->id,
-                                                    .amount = o->p->order.amount,
-                                                    .organiser_no = o->p->order.organiser_no,
-                                                    .event_no = o->p->order.event_no,
-                                                    .title = "Evening"});
+        offer_now(o->p);
     atomic_store(&o->done, true);
 }
 
@@ -481,6 +491,30 @@ static void an_offered_attempt_is_asked_for_once(void **state)
     assert_int_equal(pay_with(q.payment.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&q) == ORDER_PAID);
+}
+
+static enum err not_due(struct store_tx *tx, void *context)
+{
+    const struct purchase *p = context;
+    return store_payment_later(tx, p->first_attempt, store_now_ms(tx) + 60 * 60 * 1000);
+}
+
+static void an_offer_keeps_its_turn_while_enough_is_in_flight(void **state)
+{
+    (void)state;
+    struct purchase p[3];
+
+    stop_settlement();
+    for (uint32_t i = 0; i < 3; i++) {
+        p[i] = (struct purchase){.id = order_id_make(clock_system(), rng_system()), .first = 2 * i};
+        offer(&p[i], 0);
+        assert_int_equal(writer_call(w.writer, LANE_SALE, not_due, &p[i]), OK);
+    }
+    start_settlement_with(1); /* whom it does not keep, it does not find in the rows either */
+    for (int i = 0; i < 3; i++)
+        offer_now(&p[i]);
+    for (int i = 0; i < 3; i++)
+        EVENTUALLY(IS_OPEN(&p[i]));
 }
 
 static void an_attempt_offered_at_the_end_is_found_at_the_next_start(void **state)
@@ -746,6 +780,7 @@ int main(int argc, char **argv)
         T(cancelled_ends_after_the_providers_word),
         T(paid_while_it_was_to_expire),
         T(an_offered_attempt_is_asked_for_once),
+        T(an_offer_keeps_its_turn_while_enough_is_in_flight),
         T(an_attempt_offered_at_the_end_is_found_at_the_next_start),
         T(an_answer_lost_at_creation_makes_a_new_attempt),
         T(a_failing_provider_is_asked_again),
