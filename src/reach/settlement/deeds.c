@@ -38,13 +38,11 @@ static struct flight *take_spare(struct settlement *s)
     if (!f)
         return calloc(1, sizeof *f);
     s->spare = f->next;
-    s->spare_count--;
     memset(f, 0, sizeof *f);
     return f;
 }
 
-/* Under the lock. */
-static bool is_in_flight(struct settlement *s, const uint8_t id[ID_BYTES])
+bool flight_is_out(struct settlement *s, const uint8_t id[ID_BYTES])
 {
     const struct flight *f = *bucket_of(s, id);
 
@@ -56,9 +54,19 @@ static bool is_in_flight(struct settlement *s, const uint8_t id[ID_BYTES])
 bool flight_known(struct settlement *s, const uint8_t id[ID_BYTES])
 {
     pthread_mutex_lock(&s->lock);
-    bool known = is_in_flight(s, id);
+    bool known = flight_is_out(s, id);
     pthread_mutex_unlock(&s->lock);
     return known;
+}
+
+/* Under the lock. An offer that waits must not be asked for once this flight is over. */
+static void take_offers(struct settlement *s, const uint8_t id[ID_BYTES])
+{
+    for (size_t i = 0; i < s->offer_count; i++) {
+        struct offer *o = &s->offers[(s->offers_first + i) % OFFERS_MAX];
+        if (memcmp(o->attempt.payment.b, id, ID_BYTES) == 0)
+            o->taken = true;
+    }
 }
 
 struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES])
@@ -66,12 +74,13 @@ struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES])
     struct flight **bucket = bucket_of(s, id), *f = NULL;
 
     pthread_mutex_lock(&s->lock);
-    bool room = !s->stopped && s->flight_count < s->config.calls_max && !is_in_flight(s, id);
+    bool room = !s->stopped && s->flight_count < s->config.calls_max && !flight_is_out(s, id);
     if (room && (f = take_spare(s)) != NULL) {
         f->s = s;
         memcpy(f->id, id, ID_BYTES);
         f->next = *bucket;
         *bucket = f;
+        take_offers(s, id);
         s->flight_count++;
         s->references++;
     }
@@ -92,7 +101,6 @@ void flight_end(struct flight *f)
         pthread_cond_signal(&s->some);
     f->next = s->spare;
     s->spare = f;
-    s->spare_count++;
     pthread_mutex_unlock(&s->lock);
     settlement_drop_reference(s);
 }

@@ -44,6 +44,7 @@ struct flight {
 /* A first attempt that was committed just now. */
 struct offer {
     struct settlement_offer attempt; /* its title is below */
+    bool taken;                      /* a flight has begun for it since: T2 */
     char title[TITLE_MAX];
 };
 
@@ -63,8 +64,7 @@ struct settlement {
     size_t references; /* the thread's owner, and one for each flight and sweep */
     struct flight *flights[FLIGHT_BUCKETS]; /* by the end of their ids, which is random */
     size_t flight_count;
-    struct flight *spare; /* at most SETTLEMENT_CALLS_MAX with those in flight */
-    size_t spare_count;
+    struct flight *spare;            /* at most SETTLEMENT_CALLS_MAX with those in flight */
     struct offer offers[OFFERS_MAX]; /* a ring */
     size_t offers_first, offer_count;
     struct {
@@ -84,6 +84,8 @@ void settlement_drop_reference(struct settlement *s);
 /* Zeros but for its id. NULL when it is in flight already, when enough is, or at the end. */
 struct flight *flight_begin(struct settlement *s, const uint8_t id[ID_BYTES]);
 bool flight_known(struct settlement *s, const uint8_t id[ID_BYTES]);
+/* The same, under the lock. */
+bool flight_is_out(struct settlement *s, const uint8_t id[ID_BYTES]);
 void flight_end(struct flight *f);
 /* The first flight, then the next; NULL after the last. Under the lock. */
 struct flight *flight_next(struct settlement *s, const struct flight *before);

@@ -278,7 +278,7 @@ static void drive_offers(struct settlement *s)
     struct offer o;
 
     while (next_offer(s, &o)) {
-        struct flight *f = flight_begin(s, o.attempt.payment.b);
+        struct flight *f = o.taken ? NULL : flight_begin(s, o.attempt.payment.b);
         if (!f)
             continue; /* found in the rows already, or to be found there */
         const struct call_wish wish = {
@@ -465,9 +465,10 @@ void settlement_offer(struct settlement *s, const struct settlement_offer *offer
     if (!s)
         return;
     pthread_mutex_lock(&s->lock);
-    if (s->offer_count < OFFERS_MAX && !s->stopped) {
+    if (s->offer_count < OFFERS_MAX && !s->stopped && !flight_is_out(s, offer->payment.b)) {
         struct offer *o = &s->offers[(s->offers_first + s->offer_count++) % OFFERS_MAX];
         o->attempt = *offer;
+        o->taken = false;
         o->attempt.title = NULL;
         title_cut(offer->title, o->title);
         pthread_cond_signal(&s->some);

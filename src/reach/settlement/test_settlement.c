@@ -517,6 +517,22 @@ static void an_offer_keeps_its_turn_while_enough_is_in_flight(void **state)
         EVENTUALLY(IS_OPEN(&p[i]));
 }
 
+static void an_attempt_offered_again_while_enough_is_in_flight_is_asked_for_once(void **state)
+{
+    (void)state;
+    struct purchase p = {.id = order_id_make(clock_system(), rng_system())};
+
+    stop_settlement();
+    start_settlement_with(1);
+    fault(
+        "{\"kind\":\"error_500_once\",\"times\":2}"); /* one for each attempt, if each asks once */
+    offer(&p, 3);
+    EVENTUALLY(look(&p)->payment.attempt == 2);
+    advance(2000);
+    EVENTUALLY(look(&p)->payment.attempt == 3);
+    assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'failed'"), 2);
+}
+
 static void an_attempt_offered_at_the_end_is_found_at_the_next_start(void **state)
 {
     (void)state;
@@ -781,6 +797,7 @@ int main(int argc, char **argv)
         T(paid_while_it_was_to_expire),
         T(an_offered_attempt_is_asked_for_once),
         T(an_offer_keeps_its_turn_while_enough_is_in_flight),
+        T(an_attempt_offered_again_while_enough_is_in_flight_is_asked_for_once),
         T(an_attempt_offered_at_the_end_is_found_at_the_next_start),
         T(an_answer_lost_at_creation_makes_a_new_attempt),
         T(a_failing_provider_is_asked_again),
