@@ -59,7 +59,10 @@ struct call {
     const struct route *route;
     struct http_match match;
     struct store_tx *tx;
-    struct arena *arena; /* the exchange's */
+    uint64_t seen;               /* the newest commit that a snapshot on the loop may have held */
+    bool pooled;                 /* on a thread of a pool */
+    struct store_waiter durable; /* until `seen` is */
+    struct arena *arena;         /* the exchange's */
 
     bool signed_in, by_cookie;
     struct session session;

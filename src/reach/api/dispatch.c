@@ -114,7 +114,12 @@ static enum err open_snapshot(struct call *c)
     if (c->tx)
         return OK;
     TRY(api_reader(c->api, &reader));
-    return store_read_begin(reader, &c->tx);
+    if (c->pooled)
+        return store_read_begin(reader, &c->tx);
+    /* A loop does not wait for the disk: the answer does, in answer_read. */
+    TRY(store_read_early(reader, &c->tx));
+    c->seen = store_seen(c->tx);
+    return OK;
 }
 
 static void end_snapshot(struct call *c)
@@ -396,6 +401,7 @@ void call_answer_waiting(struct call *c, enum err read, const struct order_row *
 /* On a thread of the pool. */
 void call_run_work(struct call *c)
 {
+    c->pooled = true;
     if (run_handler(c, c->written ? c->after : c->route->handler) != OK)
         reply_error(c, err_last());
     else if (c->write && !c->written) {
@@ -486,6 +492,42 @@ static void wait_in_ticker(struct call *c)
     }
 }
 
+/* On the loop: what the handler made of its snapshot. */
+static void reply_read(void *context)
+{
+    struct call *c = context;
+
+    if (c->command.error.code != OK)
+        reply_error(c, &c->command.error);
+    else if (!c->replied)
+        reply_answer(c);
+    call_free(c);
+}
+
+static void read_durable(struct store_waiter *w)
+{
+    struct call *c = (struct call *)((char *)w - offsetof(struct call, durable));
+    http_finish_with(c->x, reply_read, c);
+}
+
+/* What was read may not be durable yet, and then nobody is told before it is; a refusal that rests on it neither. */
+static void answer_read(struct call *c, enum err read)
+{
+    struct store *store = c->api->config.store;
+
+    c->command.error.code = OK;
+    if (read != OK)
+        err_save(&c->command.error);
+    if (c->replied || store_is_durable(store, c->seen)) {
+        reply_read(c);
+        return;
+    }
+    http_defer(c->x);
+    c->durable = (struct store_waiter){.commit = c->seen, .durable = read_durable};
+    if (!store_await(store, &c->durable))
+        http_finish_with(c->x, reply_read, c);
+}
+
 static void run_route(struct call *c)
 {
     if (before_handler(c) != OK) {
@@ -510,18 +552,14 @@ static void run_route(struct call *c)
         }
         return;
     }
-    if (run_handler(c, c->route->handler) != OK) {
-        reply_error(c, err_last());
-        call_free(c);
-    } else if (c->write) {
+    enum err e = run_handler(c, c->route->handler);
+    if (e == OK && c->write) {
         http_defer(c->x);
         submit_write(c);
-    } else if (c->waiting) {
+    } else if (e == OK && c->waiting) {
         wait_in_ticker(c);
     } else {
-        if (!c->replied)
-            reply_answer(c);
-        call_free(c);
+        answer_read(c, e);
     }
 }
 

@@ -41,6 +41,7 @@ struct store_conn {
     bool in_tx;
     int lost_code; /* the SQLite code that may have ended the transaction */
     uint64_t log_bytes;
+    sqlite3_file *log; /* CONN_WRITER, once found: log_buffer.c */
     struct slot slots[SQL_COUNT];
     sqlite3_stmt *controls[CONTROL_COUNT];
 };
@@ -71,6 +72,9 @@ enum err sqlite_backup(struct store_conn *c, const char *to_path);
 
 /* log_buffer.c: makes the layer, above what is SQLite's default now, known to it; its name, or NULL. */
 const char *sqlite_log_layer(void);
+/* From here on (not) may a commit of this connection leave its sync, for sqlite_log_sync: SQLite's code, on any thread. */
+void sqlite_log_owe(struct store_conn *c, bool may);
+int sqlite_log_sync(struct store_conn *c);
 
 /* page_cache.c: before SQLite is used at all; false when it is too late, and SQLite's own cache serves as it is. */
 bool sqlite_page_cache_install(void);

@@ -8,8 +8,14 @@
  * shared index, which SQLite brings up to date only after its sync. So whatever asks for the file (read, size, truncate, sync,
  * control, close) is answered after the gathered bytes are written; a failed write is told there. Only the writer's connection
  * uses the layer, and only its log: every other file is the one that the system's layer opened.
+ *
+ * It also lets a commit leave its sync for another thread (sqlite_log_owe, sqlite_log_sync), so that the writer goes on meanwhile.
+ * The sync that follows a new header is never left: frames of the log's new life must not reach the disk before its header. Nor is
+ * any outside a commit, a checkpoint's above all: pages come into the file only when the log they came from is on the disk. And other
+ * connections sync the log by themselves before they copy it.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +32,10 @@ struct gathering {
     int len;
     sqlite3_int64 at; /* where the first of them belongs */
     sqlite3_file *real;
+    bool may_owe, has_header; /* has_header: one was written since the last sync */
+    atomic_bool owes;         /* bytes were written that a commit left to be synced */
+    int owed_flags;
+    pthread_mutex_t syncing; /* the layer below takes one sync at a time */
 };
 
 static struct gathering *of(sqlite3_file *f)
@@ -57,6 +67,7 @@ static int wal_write(sqlite3_file *f, const void *data, int len, sqlite3_int64 a
 {
     struct gathering *g = of(f);
 
+    g->has_header = g->has_header || at == 0;
     if (g->len && (at != g->at + g->len || len > GATHERED_MAX - g->len)) {
         int code = flush(g);
         if (code != SQLITE_OK)
@@ -83,10 +94,26 @@ static int wal_truncate(sqlite3_file *f, sqlite3_int64 size)
     return code == SQLITE_OK ? of(f)->real->pMethods->xTruncate(of(f)->real, size) : code;
 }
 
+static int sync_real(struct gathering *g, int flags)
+{
+    (void)pthread_mutex_lock(&g->syncing);
+    int code = g->real->pMethods->xSync(g->real, flags);
+    (void)pthread_mutex_unlock(&g->syncing);
+    return code;
+}
+
 static int wal_sync(sqlite3_file *f, int flags)
 {
-    int code = flush(of(f));
-    return code == SQLITE_OK ? of(f)->real->pMethods->xSync(of(f)->real, flags) : code;
+    struct gathering *g = of(f);
+    int code = flush(g);
+
+    if (code == SQLITE_OK && g->may_owe && !g->has_header) {
+        g->owed_flags = flags;
+        atomic_store(&g->owes, true);
+        return SQLITE_OK;
+    }
+    g->has_header = false;
+    return code == SQLITE_OK ? sync_real(g, flags) : code;
 }
 
 static int wal_size(sqlite3_file *f, sqlite3_int64 *ret_size)
@@ -102,6 +129,7 @@ static int wal_close(sqlite3_file *f)
 
     free(g->bytes);
     g->bytes = NULL;
+    (void)pthread_mutex_destroy(&g->syncing);
     return written != SQLITE_OK ? written : closed;
 }
 
@@ -172,6 +200,7 @@ static int layer_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int f
         return SQLITE_NOMEM;
     int code = system_layer(vfs)->xOpen(system_layer(vfs), name, g->real, flags, ret_flags);
     if (code == SQLITE_OK) {
+        (void)pthread_mutex_init(&g->syncing, NULL);
         g->base.pMethods = &wal_methods;
         return SQLITE_OK;
     }
@@ -181,6 +210,34 @@ static int layer_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int f
     free(g->bytes);
     g->bytes = NULL;
     return code;
+}
+
+/* The log of a connection: there once it was read or written in a transaction. */
+static struct gathering *log_of(struct store_conn *c)
+{
+    sqlite3_file *f = c->log;
+
+    if (!f && sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &f) == SQLITE_OK &&
+        f && f->pMethods == &wal_methods)
+        c->log = f;
+    return c->log ? of(c->log) : NULL;
+}
+
+void sqlite_log_owe(struct store_conn *c, bool may)
+{
+    struct gathering *g = log_of(c);
+
+    if (g)
+        g->may_owe = may;
+}
+
+int sqlite_log_sync(struct store_conn *c)
+{
+    struct gathering *g = c->log ? of(c->log) : NULL;
+
+    if (!g || !atomic_exchange(&g->owes, false))
+        return SQLITE_OK;
+    return sync_real(g, g->owed_flags);
 }
 
 const char *sqlite_log_layer(void)

@@ -152,6 +152,20 @@ static enum err commit(struct store_conn *c)
     return OK;
 }
 
+static enum err commit_early(struct store_conn *c)
+{
+    sqlite_log_owe(c, true);
+    enum err code = commit(c);
+    sqlite_log_owe(c, false);
+    return code;
+}
+
+static void sync_commits(struct store_conn *c)
+{
+    /* Why abort: see sqlite_fail. */
+    INVARIANT(sqlite_log_sync(c) == SQLITE_OK, "a failed fsync cannot be repaired by a second one");
+}
+
 static uint64_t changes(struct store_conn *c)
 {
     return (uint64_t)sqlite3_total_changes64(c->db);
@@ -204,6 +218,8 @@ const struct store_driver *store_sqlite(void)
         .backup = sqlite_backup,
         .begin = begin,
         .commit = commit,
+        .commit_early = commit_early,
+        .sync = sync_commits,
         .rollback = sqlite_rollback,
         .changes = changes,
         .savepoint = savepoint,

@@ -24,7 +24,7 @@ static void must(enum err code, const char *what)
 
 static void open_store(struct store_testing *t)
 {
-    struct store_config config = {.driver = store_sqlite(),
+    struct store_config config = {.driver = t->driver ? t->driver : store_sqlite(),
                                   .url = t->path,
                                   .clock = &t->clock.clock,
                                   .rng = &t->rng.rng,

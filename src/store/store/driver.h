@@ -31,6 +31,13 @@ struct store_driver {
     /* A read transaction is a snapshot of this moment. */
     enum err (*begin)(struct store_conn *c, bool write);
     enum err (*commit)(struct store_conn *c);
+    /*
+     * Commit, to be made durable by sync: readers see it, and what comes after builds on it, but until then a loss of power undoes
+     * it. sync may run on another thread beside the connection's own, though not beside its next commit; a failure ends the process.
+     * A database that cannot do this commits as ever, and its sync is empty.
+     */
+    enum err (*commit_early)(struct store_conn *c);
+    void (*sync)(struct store_conn *c);
     void (*rollback)(struct store_conn *c);
     /*
      * A number that differs from an earlier answer once anything was changed that a rollback of the transaction would undo: a

@@ -38,6 +38,7 @@ struct store_tx {
     size_t note_count, note_cap;
     struct audit_marks owed, paid; /* of the command that runs */
     struct err_info broken; /* the command must fail, whatever it returns; code OK: not broken */
+    uint64_t seen;          /* of a snapshot: the newest commit that it may hold */
 };
 
 struct statement {
@@ -69,6 +70,12 @@ RESULT tx_attempt(struct store_tx *tx, enum err (*run)(struct store_tx *tx, void
                   void *context, size_t *ret_first_note, bool *ret_lost);
 /* On failure the transaction is rolled back. */
 RESULT tx_commit(struct store_tx *tx);
+/*
+ * The same, but durable only after tx_sync, which any thread may call once, before the next commit (not before the next
+ * transaction). Readers see the commit at once, and wait for tx_sync (store.h).
+ */
+RESULT tx_commit_early(struct store_tx *tx);
+void tx_sync(struct store *s);
 void tx_rollback(struct store_tx *tx);
 uint64_t tx_log_bytes(const struct store *s);
 RESULT tx_restart_log(struct store *s);

@@ -17,6 +17,10 @@ struct store {
     bool in_tx;
     uint64_t undone;     /* how often changes were rolled back */
     int64_t last_now_ms; /* atomic: D2 */
+    /* Commits are counted: those that a snapshot may hold, and those that no loss of power undoes. Atomics. */
+    uint64_t visible, durable;
+    pthread_mutex_t waiting; /* waiters; durable rises under it */
+    struct store_waiter *waiters;
 };
 
 struct store_reader {
@@ -115,6 +119,7 @@ enum err store_open_migrations(const struct store_config *config,
     struct store *s = calloc(1, sizeof *s);
 
     ENSURE(s, ERR_NOMEM, "no_memory", "No memory to open the database.");
+    pthread_mutex_init(&s->waiting, NULL);
     enum err code = open_into(s, config, migrations, count);
     if (code != OK) {
         store_close(s);
@@ -140,10 +145,11 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    INVARIANT(!s->in_tx, "a store is closed outside of transactions");
+    INVARIANT(!s->in_tx && !s->waiters, "a store is closed outside of transactions");
     if (s->conn)
         s->config.driver->close(s->conn);
     tx_free(&s->tx);
+    pthread_mutex_destroy(&s->waiting);
     free((char *)s->config.url);
     free((char *)s->config.backup_dir);
     free(s);
@@ -199,14 +205,78 @@ void store_reader_close(struct store_reader *r)
     free(r);
 }
 
-enum err store_read_begin(struct store_reader *r, struct store_tx **ret_tx)
+enum err store_read_early(struct store_reader *r, struct store_tx **ret_tx)
 {
     INVARIANT(!r->in_tx, "a reader has one snapshot at a time");
     TRY(r->tx.driver->begin(r->conn, false));
     r->in_tx = true;
+    /* Counted before it is seen (tx_commit_early), asked for after the snapshot is taken: never too low. */
+    r->tx.seen = __atomic_load_n(&r->tx.store->visible, __ATOMIC_SEQ_CST);
     r->tx.now_ms = store_time_ms(r->tx.store);
     *ret_tx = &r->tx;
     return OK;
+}
+
+struct blocked {
+    struct store_waiter waiter; /* first */
+    pthread_mutex_t mutex;
+    pthread_cond_t change;
+    bool durable;
+};
+
+static void unblock(struct store_waiter *w)
+{
+    struct blocked *b = (struct blocked *)(void *)w;
+
+    pthread_mutex_lock(&b->mutex);
+    b->durable = true;
+    pthread_cond_signal(&b->change);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void wait_durable(struct store *s, uint64_t commit)
+{
+    struct blocked b = {.waiter = {.commit = commit, .durable = unblock},
+                        .mutex = PTHREAD_MUTEX_INITIALIZER,
+                        .change = PTHREAD_COND_INITIALIZER};
+
+    if (store_is_durable(s, commit) || !store_await(s, &b.waiter))
+        return;
+    pthread_mutex_lock(&b.mutex);
+    while (!b.durable)
+        pthread_cond_wait(&b.change, &b.mutex);
+    pthread_mutex_unlock(&b.mutex);
+    pthread_mutex_destroy(&b.mutex);
+    pthread_cond_destroy(&b.change);
+}
+
+enum err store_read_begin(struct store_reader *r, struct store_tx **ret_tx)
+{
+    TRY(store_read_early(r, ret_tx));
+    wait_durable(r->tx.store, r->tx.seen);
+    return OK;
+}
+
+uint64_t store_seen(const struct store_tx *tx)
+{
+    return tx->seen;
+}
+
+bool store_is_durable(const struct store *s, uint64_t commit)
+{
+    return __atomic_load_n(&s->durable, __ATOMIC_SEQ_CST) >= commit;
+}
+
+bool store_await(struct store *s, struct store_waiter *w)
+{
+    pthread_mutex_lock(&s->waiting);
+    bool waits = !store_is_durable(s, w->commit);
+    if (waits) {
+        w->next = s->waiters;
+        s->waiters = w;
+    }
+    pthread_mutex_unlock(&s->waiting);
+    return waits;
 }
 
 static size_t end_cursors(struct store_tx *tx)
@@ -353,10 +423,32 @@ void tx_rollback(struct store_tx *tx)
     tx->note_count = 0;
 }
 
-enum err tx_commit(struct store_tx *tx)
+/* Everything that was committed is. Waiters never wait for more than that: one commit at a time. */
+static void set_durable(struct store *s)
+{
+    struct store_waiter *first, *next;
+
+    pthread_mutex_lock(&s->waiting);
+    __atomic_store_n(&s->durable, __atomic_load_n(&s->visible, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+    first = s->waiters;
+    s->waiters = NULL;
+    pthread_mutex_unlock(&s->waiting);
+    for (; first; first = next) {
+        next = first->next;
+        first->durable(first);
+    }
+}
+
+void tx_sync(struct store *s)
+{
+    s->config.driver->sync(s->conn);
+    set_durable(s);
+}
+
+static enum err commit_by(struct store_tx *tx, enum err (*commit)(struct store_conn *c))
 {
     INVARIANT(tx->store->in_tx, "a transaction ends once");
-    enum err code = tx->driver->commit(tx->conn);
+    enum err code = commit(tx->conn);
     if (code != OK) {
         struct err_info why;
         err_save(&why);
@@ -365,6 +457,23 @@ enum err tx_commit(struct store_tx *tx)
     }
     tx->store->in_tx = false;
     return OK;
+}
+
+enum err tx_commit(struct store_tx *tx)
+{
+    return commit_by(tx, tx->driver->commit);
+}
+
+enum err tx_commit_early(struct store_tx *tx)
+{
+    struct store *s = tx->store;
+
+    INVARIANT(store_is_durable(s, s->visible), "one commit at a time is not durable yet");
+    __atomic_add_fetch(&s->visible, 1, __ATOMIC_SEQ_CST);
+    enum err code = commit_by(tx, tx->driver->commit_early);
+    if (code != OK)
+        set_durable(s); /* there is nothing to be synced */
+    return code;
 }
 
 uint64_t tx_log_bytes(const struct store *s)

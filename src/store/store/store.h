@@ -173,4 +173,21 @@ void store_reader_close(struct store_reader *r);
 RESULT store_read_begin(struct store_reader *r, struct store_tx **ret_tx);
 void store_read_end(struct store_tx *tx);
 
+/*
+ * The writer's newest commit is seen by snapshots a moment before it is durable (writer.h). store_read_begin waits for that moment.
+ * store_read_early does not: whoever uses it lets nothing of what was read leave the process, nor acts on it, before the commit that
+ * the snapshot may hold (store_seen) is durable. A reader in another process than the writer's never waits.
+ */
+RESULT store_read_early(struct store_reader *r, struct store_tx **ret_tx);
+uint64_t store_seen(const struct store_tx *tx); /* a snapshot's */
+bool store_is_durable(const struct store *s, uint64_t commit);
+struct store_waiter {
+    uint64_t commit;
+    /* Once it is durable, on the thread that made it so. Must not block; the waiter is free for anything from here on. */
+    void (*durable)(struct store_waiter *w);
+    struct store_waiter *next; /* the store's */
+};
+/* False: it is durable already, and nobody is called. */
+bool store_await(struct store *s, struct store_waiter *w);
+
 #endif

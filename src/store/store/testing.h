@@ -26,7 +26,8 @@ struct store_testing {
     char path[STORE_TESTING_PATH_MAX]; /* of the database */
     struct store_note *notes;          /* of the last run that was OK; valid until the next run */
     size_t note_count;
-    void *raw; /* of store_testing_sql */
+    void *raw;                         /* of store_testing_sql */
+    const struct store_driver *driver; /* of the next store_testing_reopen; NULL: SQLite's */
 };
 
 #define STORE_TESTING_NOW_MS INT64_C(1790000000000) /* 2026-09-21T14:13:20Z */

@@ -2,25 +2,22 @@
 #include "store/store/writer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/store/internal.h"
+#include "store/store/log_copy.h"
 
 enum {
-    RESTART_BYTES = 128 << 20,       /* log size past which the writer restarts it */
-    RESTART_LATEST_BYTES = 32 << 20, /* beyond that, when the copying does not keep up */
-    RESTART_LEFT_BYTES =
-        4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
-    RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
-    /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
-    COPY_BYTES = 48 << 20,
-    COPY_LAST_BYTES = 2 << 20, /* the same when a restart is near, so that little is left for it */
     /* With savepoints, after a batch was lost: whoever fails half way on purpose does not make all run twice. */
     CAREFUL_BATCHES = 256,
+    /* Commands taken from the queue at a time: how long one that goes first, or a batch that may be committed, waits for others. */
+    TAKEN_MAX = 16,
+    /* So many commands wait that they are worth two wakeups of threads: the sync is left to the other one. */
+    HANDOVER_COMMANDS = 12,
     /* Everybody waits for the writer: on two processors it spent as long waiting for its turn as at work. */
     WRITER_NICE = -10,
-    COPYING_NICE = 5,
 };
 
 struct lane {
@@ -28,22 +25,30 @@ struct lane {
     size_t count;
 };
 
+struct batch {
+    struct command **commands; /* batch_max places */
+    size_t count, failed;
+    struct store_note *notes;
+    size_t note_count, note_cap;
+};
+
+/* Of the batch that was committed last. */
+enum flight { ON_GROUND, FLYING, SYNCED }; /* answered; being synced; durable, to be answered */
+
 struct writer {
     struct store *store;
     struct writer_config config;
-    pthread_mutex_t mutex; /* lanes, stopping, figures, copy_* */
-    pthread_cond_t work, copy_work;
+    pthread_mutex_t mutex;     /* lanes, stopping, figures; flight changes under it */
+    pthread_cond_t work, sync; /* for the writer, for the thread that syncs */
     struct lane lanes[LANE_COUNT];
-    bool stopping, copy_stopping;
+    bool stopping, sync_stopping;
     struct writer_figures figures;
-    struct command **batch;     /* batch_max places */
-    unsigned careful_batches;   /* how many more are run with savepoints */
-    uint64_t restart_bytes;     /* log size at which to try the next restart */
-    uint64_t copied_bytes;      /* log size when the copying thread was last woken */
-    uint64_t done_bytes;        /* the same of the last copy that ended */
-    pthread_mutex_t checkpoint; /* one checkpoint at a time: the engine would refuse a second */
-    struct store_conn *copy_conn;
-    pthread_t thread, copy_thread;
+    struct batch batches[2], *open, *flown; /* open: its transaction runs, unless it is empty */
+    struct store_tx *tx;                    /* of the open one */
+    _Atomic enum flight flight;
+    unsigned careful_batches; /* how many more are run with savepoints */
+    struct log_copy *log_copy;
+    pthread_t thread, sync_thread;
 };
 
 /* ---- the queue ------------------------------------------------------------------------------------------------------- */
@@ -70,18 +75,22 @@ static size_t lane_take(struct lane *l, struct command **out, size_t max)
 }
 
 /*
- * Fill the batch: the door first, but at most half of it, then sales, of which an eighth is left to the rest; what is unused
- * goes to whoever waits, the door first. So no lane starves another, and an empty lane costs nothing.
+ * Put what waits into the open batch: the door first, but at most half of it, then sales, of which an eighth is left to the rest; what
+ * is unused goes to whoever waits, the door first. So no lane starves another, and an empty lane costs nothing.
  */
-static size_t take_batch(struct writer *w)
+static size_t take(struct writer *w)
 {
-    size_t max = w->config.batch_max, n = 0;
+    size_t room = w->config.batch_max - w->open->count, max = room < TAKEN_MAX ? room : TAKEN_MAX;
+    struct command **to = w->open->commands + w->open->count;
+    size_t rest = (max + 7) / 8, n = 0;
 
-    n += lane_take(&w->lanes[LANE_DOOR], w->batch, max - max / 2);
-    n += lane_take(&w->lanes[LANE_SALE], w->batch + n, max - n - (max + 7) / 8);
-    n += lane_take(&w->lanes[LANE_BACK], w->batch + n, (max + 7) / 8);
+    n += lane_take(&w->lanes[LANE_DOOR], to, max - max / 2);
+    if (max > n + rest)
+        n += lane_take(&w->lanes[LANE_SALE], to + n, max - n - rest);
+    n += lane_take(&w->lanes[LANE_BACK], to + n, rest < max - n ? rest : max - n);
     for (int lane = 0; lane < LANE_COUNT; lane++)
-        n += lane_take(&w->lanes[lane], w->batch + n, max - n);
+        n += lane_take(&w->lanes[lane], to + n, max - n);
+    w->open->count += n;
     return n;
 }
 
@@ -105,224 +114,273 @@ enum err writer_submit(struct writer *w, struct command *c)
     return OK;
 }
 
-/* ---- a batch --------------------------------------------------------------------------------------------------------- */
+/* ---- what was committed ---------------------------------------------------------------------------------------------- */
 
-static enum err run_one(struct store_tx *tx, void *context)
+static void *sync_main(void *context)
+{
+    struct writer *w = context;
+
+    thread_nice(WRITER_NICE);
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        while (!w->sync_stopping && w->flight != FLYING)
+            pthread_cond_wait(&w->sync, &w->mutex);
+        if (w->flight != FLYING)
+            break;
+        pthread_mutex_unlock(&w->mutex);
+        tx_sync(w->store);
+        pthread_mutex_lock(&w->mutex);
+        w->flight = SYNCED;
+        pthread_cond_signal(&w->work);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+static void end_commands(struct writer *w, struct batch *b, const struct err_info *lost)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        struct command *c = b->commands[i];
+        if (lost)
+            c->error = *lost;
+        c->done(c, c->error.code == OK ? NULL : &c->error);
+    }
+    b->count = b->failed = 0;
+    if (w->config.ended)
+        w->config.ended(w->config.context);
+}
+
+/* It is durable: say so. May happen in the middle of the next transaction, between two of its commands. */
+static void land(struct writer *w)
+{
+    struct batch *b = w->flown;
+
+    w->flight = ON_GROUND; /* nobody else changes it now */
+    if (w->config.committed && b->note_count)
+        w->config.committed(w->config.context, b->notes, b->note_count);
+    end_commands(w, b, NULL);
+}
+
+/* ---- the open batch -------------------------------------------------------------------------------------------------- */
+
+static void count_batch(struct writer *w, const struct batch *b, bool lost)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->figures.batches++;
+    w->figures.commands += b->count;
+    w->figures.failed += b->failed;
+    w->figures.lost += lost ? b->count : 0;
+    if (b->count > w->figures.largest_batch)
+        w->figures.largest_batch = b->count;
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* What the callers of a lost batch are told: it did not happen, and whether another try may help is in the code. */
+static void lose(struct writer *w, enum err code)
+{
+    struct err_info lost;
+
+    if (err_last()->code != code)
+        (void)err_raise(code, NULL, __FILE__, __LINE__, "batch_lost", "The write failed.");
+    err_save(&lost);
+    if (code != ERR_BUSY && code != ERR_CORRUPT)
+        lost.code = ERR_IO;
+    w->tx = NULL;
+    if (w->config.lost)
+        w->config.lost(w->config.context);
+    count_batch(w, w->open, true);
+    end_commands(w, w->open, &lost);
+}
+
+static enum err run_command(struct store_tx *tx, void *context)
 {
     struct command *c = context;
     return c->run(tx, c);
 }
 
 /*
- * Run all in one transaction. Not OK: it is gone, and no command of the batch happened; *ret_again says that it was lost to one
- * that failed half way, so that all of them run again, each in a savepoint.
+ * Run the commands from first on in the open transaction. Not OK: it is gone, and no command of the batch happened; *ret_again says
+ * that it was lost to one that failed half way, so that all of them run again, each in a savepoint.
  */
-static enum err run_batch(struct writer *w, size_t count, size_t *ret_failed,
-                          struct store_tx **ret_tx, bool *ret_again)
+static enum err run_from(struct writer *w, size_t first, bool *ret_again)
 {
     bool careful = w->careful_batches > 0, lost;
-    struct store_tx *tx;
-    size_t first_note, failed = 0;
+    struct batch *b = w->open;
+    size_t first_note;
 
     *ret_again = false;
-    TRY(tx_begin(w->store, &tx));
-    for (size_t i = 0; i < count; i++) {
-        struct command *c = w->batch[i];
-        enum err code = (careful ? tx_command : tx_attempt)(tx, run_one, c, &first_note, &lost);
+    if (!w->tx)
+        TRY(tx_begin(w->store, &w->tx));
+    for (size_t i = first; i < b->count; i++) {
+        struct command *c = b->commands[i];
+        if (w->flight == SYNCED)
+            land(w);
+        enum err code =
+            (careful ? tx_command : tx_attempt)(w->tx, run_command, c, &first_note, &lost);
         if (lost) {
             struct err_info why;
             err_save(&why);
-            tx_rollback(tx);
+            tx_rollback(w->tx);
+            w->tx = NULL;
             *ret_again = !careful;
             return err_restore(&why);
         }
         c->error.code = OK;
         if (code != OK) {
             err_save(&c->error);
-            failed++;
-        } else if (w->config.released && tx->note_count > first_note) {
-            w->config.released(w->config.context, tx->notes + first_note,
-                               tx->note_count - first_note);
+            b->failed++;
+        } else if (w->config.released && w->tx->note_count > first_note) {
+            w->config.released(w->config.context, w->tx->notes + first_note,
+                               w->tx->note_count - first_note);
         }
     }
-    TRY(tx_commit(tx));
-    *ret_failed = failed;
-    *ret_tx = tx;
     return OK;
 }
 
-/* What the callers of a lost batch are told: it did not happen, and whether another try may help is in the code. */
-static void lost_error(enum err code, struct err_info *ret_error)
+static void run_taken(struct writer *w, size_t first)
 {
-    if (err_last()->code != code)
-        (void)err_raise(code, NULL, __FILE__, __LINE__, "batch_lost", "The write failed.");
-    err_save(ret_error);
-    if (code != ERR_BUSY && code != ERR_CORRUPT)
-        ret_error->code = ERR_IO;
-}
+    bool again;
+    enum err code = run_from(w, first, &again);
 
-static void process(struct writer *w, size_t count)
-{
-    struct err_info lost;
-    struct store_tx *tx = NULL;
-    size_t failed = 0;
-    bool again, repeated;
-    enum err code = run_batch(w, count, &failed, &tx, &again);
-
-    repeated = again;
     if (again) {
         if (w->config.lost)
             w->config.lost(w->config.context);
-        w->careful_batches = CAREFUL_BATCHES;
-        code = run_batch(w, count, &failed, &tx, &again);
-    } else if (w->careful_batches > 0) {
-        w->careful_batches--;
-    }
-    if (code != OK) {
-        lost_error(code, &lost);
-        if (w->config.lost)
-            w->config.lost(w->config.context);
-    } else if (w->config.committed && tx->note_count) {
-        w->config.committed(w->config.context, tx->notes, tx->note_count);
-    }
-    pthread_mutex_lock(&w->mutex);
-    w->figures.batches++;
-    w->figures.repeated += repeated;
-    w->figures.commands += count;
-    w->figures.failed += failed;
-    w->figures.lost += code != OK ? count : 0;
-    if (count > w->figures.largest_batch)
-        w->figures.largest_batch = count;
-    pthread_mutex_unlock(&w->mutex);
-    for (size_t i = 0; i < count; i++) {
-        struct command *c = w->batch[i];
-        if (code != OK)
-            c->error = lost;
-        c->done(c, c->error.code == OK ? NULL : &c->error);
-    }
-    if (w->config.ended)
-        w->config.ended(w->config.context);
-}
-
-/* ---- checkpoints ----------------------------------------------------------------------------------------------------- */
-
-/* Copies the log into the file while the writer goes on writing; what a reader or the writer holds up comes next time. */
-static void *copy_main(void *context)
-{
-    struct writer *w = context;
-    const struct store_driver *driver = store_config_of(w->store)->driver;
-    uint64_t seen = 0;
-
-    thread_nice(COPYING_NICE);
-    pthread_mutex_lock(&w->mutex);
-    for (;;) {
-        while (!w->copy_stopping && seen == w->copied_bytes)
-            pthread_cond_wait(&w->copy_work, &w->mutex);
-        if (w->copy_stopping)
-            break;
-        seen = w->copied_bytes;
-        pthread_mutex_unlock(&w->mutex);
-        pthread_mutex_lock(&w->checkpoint);
-        enum err code = driver->checkpoint(w->copy_conn, false);
-        pthread_mutex_unlock(&w->checkpoint);
         pthread_mutex_lock(&w->mutex);
-        /* Why: a copy that failed loses nothing, the log still holds it; a failed fsync has ended the process. */
-        if (code == OK)
-            w->figures.checkpoints++;
-        if (code == OK && seen <= w->copied_bytes) /* else the log has begun anew since */
-            w->done_bytes = seen;
+        w->figures.repeated++;
+        pthread_mutex_unlock(&w->mutex);
+        w->careful_batches = CAREFUL_BATCHES;
+        w->open->failed = 0;
+        code = run_from(w, 0, &again);
     }
-    pthread_mutex_unlock(&w->mutex);
-    return NULL;
+    if (code != OK)
+        lose(w, code);
 }
 
-/* The writer stands still while it restarts the log: not before the copying thread has left it little to do. */
-static bool time_to_restart(struct writer *w, uint64_t bytes)
+/* The transaction's notes go with the batch, whose old ones make room for the next transaction's. */
+static void swap_notes(struct store_tx *tx, struct batch *b)
 {
-    pthread_mutex_lock(&w->mutex);
-    uint64_t left = bytes > w->done_bytes ? bytes - w->done_bytes : 0;
-    pthread_mutex_unlock(&w->mutex);
-    return bytes >= w->restart_bytes &&
-           (left <= RESTART_LEFT_BYTES || bytes >= w->restart_bytes + RESTART_LATEST_BYTES);
+    struct store_note *old = b->notes;
+    size_t old_cap = b->note_cap;
+
+    b->notes = tx->notes;
+    b->note_count = tx->note_count;
+    b->note_cap = tx->note_cap;
+    tx->notes = old;
+    tx->note_count = 0;
+    tx->note_cap = old_cap;
 }
 
-static void mind_log(struct writer *w)
+/* By the other thread when there is enough to do meanwhile; else the writer waits for the disk itself. */
+static void sync_flight(struct writer *w)
 {
-    uint64_t bytes = tx_log_bytes(w->store);
-    bool restarted = false;
+    size_t waiting = 0;
 
-    if (bytes < RESTART_BYTES)
-        w->restart_bytes = RESTART_BYTES;
-    /* Why trylock: while the other thread copies, a restart could only wait for it. */
-    if (time_to_restart(w, bytes) && pthread_mutex_trylock(&w->checkpoint) == 0) {
-        restarted = tx_restart_log(w->store) == OK;
-        pthread_mutex_unlock(&w->checkpoint);
-        w->restart_bytes = restarted ? RESTART_BYTES : bytes + RESTART_AGAIN_BYTES;
-    }
     pthread_mutex_lock(&w->mutex);
-    w->figures.wal_bytes = bytes;
-    w->figures.checkpoints += restarted;
-    if (bytes < w->copied_bytes) /* the log has begun anew */
-        w->copied_bytes = w->done_bytes = 0;
-    if (bytes >= w->copied_bytes + (bytes < RESTART_BYTES ? COPY_BYTES : COPY_LAST_BYTES)) {
-        w->copied_bytes = bytes;
-        pthread_cond_signal(&w->copy_work);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        waiting += w->lanes[lane].count;
+    bool handed_over = waiting >= HANDOVER_COMMANDS;
+    if (handed_over) {
+        w->flight = FLYING;
+        pthread_cond_signal(&w->sync);
     }
     pthread_mutex_unlock(&w->mutex);
+    if (handed_over)
+        return;
+    tx_sync(w->store);
+    w->flight = SYNCED;
+}
+
+static void depart(struct writer *w)
+{
+    struct batch *b = w->open;
+    enum err code = tx_commit_early(w->tx);
+
+    if (code != OK) {
+        lose(w, code);
+        return;
+    }
+    swap_notes(w->tx, b);
+    w->tx = NULL;
+    w->careful_batches -= w->careful_batches > 0;
+    count_batch(w, b, false);
+    w->open = w->flown;
+    w->flown = b;
+    sync_flight(w);
+    log_copy_mind(w->log_copy);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------ */
 
+/* Wait for something to do; the open batch may have got more commands. False when all is done and the writer is to stop. */
+static bool wait_for_work(struct writer *w)
+{
+    bool busy;
+
+    pthread_mutex_lock(&w->mutex);
+    while (take(w) == 0 && w->flight != SYNCED && !(w->stopping && w->flight == ON_GROUND))
+        pthread_cond_wait(&w->work, &w->mutex);
+    busy = w->open->count > 0 || w->flight != ON_GROUND;
+    pthread_mutex_unlock(&w->mutex);
+    return busy;
+}
+
+/*
+ * While one batch is being synced, the next one runs, and takes whatever comes until it can be committed itself: the slower the disk,
+ * the larger the batches.
+ */
 static void *writer_main(void *context)
 {
     struct writer *w = context;
-    size_t count;
+    size_t had = 0;
 
     thread_nice(WRITER_NICE);
-    for (;;) {
-        pthread_mutex_lock(&w->mutex);
-        while ((count = take_batch(w)) == 0 && !w->stopping)
-            pthread_cond_wait(&w->work, &w->mutex);
-        pthread_mutex_unlock(&w->mutex);
-        if (count == 0)
-            return NULL;
-        process(w, count);
-        mind_log(w);
+    while (wait_for_work(w)) {
+        if (w->open->count > had)
+            run_taken(w, had);
+        if (w->flight == SYNCED)
+            land(w);
+        if (w->open->count > 0 && w->flight == ON_GROUND)
+            depart(w);
+        if (w->flight == SYNCED)
+            land(w);
+        had = w->open->count;
     }
+    return NULL;
 }
 
 static void writer_free(struct writer *w)
 {
-    if (w->copy_conn)
-        store_config_of(w->store)->driver->close(w->copy_conn);
+    log_copy_stop(w->log_copy);
+    for (size_t i = 0; i < COUNT_OF(w->batches); i++) {
+        free(w->batches[i].commands);
+        free(w->batches[i].notes);
+    }
     pthread_mutex_destroy(&w->mutex);
-    pthread_mutex_destroy(&w->checkpoint);
     pthread_cond_destroy(&w->work);
-    pthread_cond_destroy(&w->copy_work);
-    free(w->batch);
+    pthread_cond_destroy(&w->sync);
     free(w);
 }
 
-static void stop_copying(struct writer *w)
+static void stop_syncing(struct writer *w)
 {
     pthread_mutex_lock(&w->mutex);
-    w->copy_stopping = true;
-    pthread_cond_signal(&w->copy_work);
+    w->sync_stopping = true;
+    pthread_cond_signal(&w->sync);
     pthread_mutex_unlock(&w->mutex);
-    pthread_join(w->copy_thread, NULL);
+    pthread_join(w->sync_thread, NULL);
 }
 
 static enum err start_threads(struct writer *w)
 {
-    const struct store_config *config = store_config_of(w->store);
-
-    w->batch = calloc(w->config.batch_max, sizeof(struct command *));
-    ENSURE(w->batch, ERR_NOMEM, "no_memory", "No memory for the writer.");
-    TRY(config->driver->open(config, CONN_CHECKPOINT, &w->copy_conn));
-    TRY(thread_start(&w->copy_thread, "checkpoints", copy_main, w));
+    for (size_t i = 0; i < COUNT_OF(w->batches); i++) {
+        w->batches[i].commands = calloc(w->config.batch_max, sizeof(struct command *));
+        ENSURE(w->batches[i].commands, ERR_NOMEM, "no_memory", "No memory for the writer.");
+    }
+    TRY(log_copy_start(w->store, &w->log_copy));
+    TRY(thread_start(&w->sync_thread, "sync", sync_main, w));
     enum err code = thread_start(&w->thread, "writer", writer_main, w);
     if (code != OK)
-        stop_copying(w);
+        stop_syncing(w);
     return code;
 }
 
@@ -336,11 +394,11 @@ enum err writer_start(struct store *s, const struct writer_config *config,
     ENSURE(w, ERR_NOMEM, "no_memory", "No memory for the writer.");
     w->store = s;
     w->config = *config;
-    w->restart_bytes = RESTART_BYTES;
+    w->open = &w->batches[0];
+    w->flown = &w->batches[1];
     pthread_mutex_init(&w->mutex, NULL);
-    pthread_mutex_init(&w->checkpoint, NULL);
     pthread_cond_init(&w->work, NULL);
-    pthread_cond_init(&w->copy_work, NULL);
+    pthread_cond_init(&w->sync, NULL);
     for (int i = 0; i < LANE_COUNT; i++)
         lane_init(&w->lanes[i]);
     enum err code = start_threads(w);
@@ -361,7 +419,7 @@ void writer_stop(struct writer *w)
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->mutex);
     pthread_join(w->thread, NULL);
-    stop_copying(w);
+    stop_syncing(w);
     writer_free(w);
 }
 
@@ -370,6 +428,7 @@ void writer_figures(struct writer *w, struct writer_figures *ret_figures)
     pthread_mutex_lock(&w->mutex);
     *ret_figures = w->figures;
     pthread_mutex_unlock(&w->mutex);
+    log_copy_figures(w->log_copy, &ret_figures->checkpoints, &ret_figures->wal_bytes);
 }
 
 /* ---- submit and wait ------------------------------------------------------------------------------------------------- */
