@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BEST_TRIES_MAX = 3, RETRY_US = 20000, BUSY_US = 5000, STALLED_US = 60000000 };
+enum { RETRY_US = 20000, BUSY_US = 5000, STALLED_US = 60000000 };
 
 struct buyer {
     struct sale *sale;
@@ -15,6 +15,7 @@ struct buyer {
     uint32_t promise; /* index of the order in sale->promises */
     int64_t version;
     bool best, done;
+    uint32_t category; /* of best */
 };
 
 struct sale {
@@ -24,7 +25,10 @@ struct sale {
     struct buyer *buyers;
     uint32_t *next; /* of a place: itself while it is free, else some place after it */
     uint8_t *paid;  /* a byte a place */
-    uint32_t free, hot, best_category, best_failures;
+    uint32_t free, hot;
+    uint64_t choices;
+    uint32_t best_category,
+        best_gone; /* where best is looked for; categories that have nothing together any more */
     struct promise *promises;
     size_t promise_count, buyers_done;
     uint64_t random;
@@ -114,8 +118,11 @@ static void choose(struct buyer *b)
     }
     new_id(b->hold, "hld");
     b->want = s->wish->per_order;
-    b->best = s->best_failures < BEST_TRIES_MAX * s->wish->stage->categories && dice(s, 2) == 0;
-    if (!b->best && dice(s, 2) == 0)
+    /* Half of all choices collide, those included that only looked free. */
+    bool collides = (uint64_t)s->score.conflicts * 2 < s->choices++;
+    b->best = !collides && s->best_gone < s->wish->stage->categories && dice(s, 2) == 0;
+    b->category = s->best_category;
+    if (collides)
         choose_hot(b);
     else if (!b->best)
         choose_free(b);
@@ -145,8 +152,10 @@ static void note_conflict(struct buyer *b, struct span body)
 
     if (memmem(body.data, body.len, "none_left", 9)) {
         s->score.none_left++;
-        s->best_failures++;
-        s->best_category = (s->best_category + 1) % s->wish->stage->categories;
+        if (b->category == s->best_category) { /* the first to hear of it */
+            s->best_category = (s->best_category + 1) % s->wish->stage->categories;
+            s->best_gone++;
+        }
         return;
     }
     s->score.conflicts++;
@@ -190,7 +199,7 @@ static void hold_send(void *context)
     buf_put_text(json, b->hold);
     if (b->best) {
         buf_put_text(json, "\",\"best\":{\"category\":");
-        buf_put_i64_text(json, s->best_category);
+        buf_put_i64_text(json, b->category);
         buf_put_text(json, ",\"count\":");
         buf_put_i64_text(json, b->want);
         buf_put_text(json, "}}");

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -29,4 +30,16 @@ void thread_nice(int nice)
 {
     /* On Linux it is of the thread alone. Why ignored: see the header. */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
+}
+
+void thread_expect_heap(size_t bytes)
+{
+    enum { PIECE = 1 << 20, PIECES_MAX = 64 }; /* pieces that the allocator takes from the heap */
+    void *pieces[PIECES_MAX];
+    size_t count = bytes / PIECE < PIECES_MAX ? bytes / PIECE : PIECES_MAX;
+
+    for (size_t i = 0; i < count; i++)
+        pieces[i] = malloc(PIECE);
+    for (size_t i = count; i > 0; i--)
+        free(pieces[i - 1]);
 }

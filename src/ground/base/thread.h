@@ -20,5 +20,11 @@ RESULT thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *
  * whom it trusts: LimitNICE of a systemd unit). A wish: nothing depends on it but speed when processors are short.
  */
 void thread_nice(int nice);
+/*
+ * The calling thread is about to allocate so much over time, in small pieces. Why: the heap of a thread grows by a system call for
+ * each page or two, under a lock that page faults of all threads take; this makes it grow once. No memory is taken, only addresses. A
+ * wish as well.
+ */
+void thread_expect_heap(size_t bytes);
 
 #endif

@@ -18,6 +18,7 @@ enum {
     HANDOVER_COMMANDS = 12,
     /* Everybody waits for the writer: on two processors it spent as long waiting for its turn as at work. */
     WRITER_NICE = -10,
+    PAGES_BYTES = 62 << 20, /* the database's pages in memory come to about this */
 };
 
 struct lane {
@@ -334,6 +335,7 @@ static void *writer_main(void *context)
     size_t had = 0;
 
     thread_nice(WRITER_NICE);
+    thread_expect_heap(PAGES_BYTES);
     while (wait_for_work(w)) {
         if (w->open->count > had)
             run_taken(w, had);
