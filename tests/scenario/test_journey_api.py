@@ -63,6 +63,19 @@ def order():
     g.equal(at["order"]["status"], "awaiting_payment")
 
 
+@tap.test("whoever waits for the payment page is told what a reader reads, of two places and of eight")
+def waiting():
+    fan = at["fan"]
+    large = fan.order(fan.hold(at["event"], {"places": list(range(30, 38))}))
+    for order in (at["order"], large):
+        waited = fan.api.get(f"/api/v1/orders/{order['id']}?wait=25&version={order['version']}", expect=200).json
+        assert waited["checkout_url"].startswith(at["sandbox"].origin), waited
+        g.equal(waited, fan.see(order))
+        g.equal(len(waited["places"]), len(order["places"]))
+    fan.api.post(f"/api/v1/orders/{large['id']}/cancel", expect=202)
+    fan.wait(large, lambda o: o["status"] == "cancelled", "cancelled")
+
+
 @tap.test("the fan pays on the sandbox's page and the order is paid, with two tickets", vital=True)
 def pay():
     url = at["fan"].checkout(at["order"])

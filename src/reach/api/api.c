@@ -190,6 +190,15 @@ void api_stop(struct api *api)
     api->pool = api->hashers = NULL;
 }
 
+void api_order_opened(struct api *api, struct order_id order, const char *url)
+{
+    struct recent_order opened;
+    bool known = recent_take_opened(api->recent, order, &opened);
+
+    if (__atomic_load_n(&api->open, __ATOMIC_ACQUIRE))
+        ticker_order_opened(api->ticker, order, known ? &opened : NULL, url);
+}
+
 void api_committed(struct api *api, const struct store_note *notes, size_t count)
 {
     bool mails = false;

@@ -247,9 +247,13 @@ static void order_committed(struct call *c)
 {
     const struct order_args *args = c->args;
     const struct order_row *o = &args->placed.order;
+    struct recent_order recent = {.row = *o};
 
-    recent_keep(c->api->recent,
-                &(struct recent_order){o->id, o->account_no, o->event_no, o->version});
+    if (args->placed.line_count <= RECENT_LINES_MAX) {
+        recent.line_count = args->placed.line_count;
+        memcpy(recent.lines, args->placed.lines, recent.line_count * sizeof recent.lines[0]);
+    }
+    recent_keep(c->api->recent, &recent);
     settlement_offer(c->api->settlement,
                      &(struct settlement_offer){.payment = args->placed.payment,
                                                 .order = o->id,
@@ -343,7 +347,7 @@ static enum err read_waiting_wish(struct call *c, struct waiting_wish *ret_wish)
 }
 
 /* Leave it to the dispatcher to hand the call to the ticker, unless there is something to say at once. */
-static enum err wait_for_change(struct call *c, const struct recent_order *o,
+static enum err wait_for_change(struct call *c, const struct order_row *o,
                                 const struct waiting_wish *wish)
 {
     struct seat_map *map;
@@ -369,16 +373,15 @@ enum err api_order_get_one(struct call *c)
     TRY(CALL_ID(c, order, &id));
     TRY(read_waiting_wish(c, &wish));
     if (!ask && recent_find(c->api->recent, id, &recent) &&
-        recent.account_no == c->session.account_no)
-        TRY(wait_for_change(c, &recent, &wish));
+        recent.row.account_no == c->session.account_no)
+        TRY(wait_for_change(c, &recent.row, &wish));
     if (c->waiting)
         return OK;
     TRY(call_snapshot(c));
     TRY(own_order(c, id, &order));
     if (ask && order.status == ORDER_AWAITING)
         settlement_ask_now(c->api->settlement, order.id);
-    recent = (struct recent_order){order.id, order.account_no, order.event_no, order.version};
-    TRY(wait_for_change(c, &recent, &wish));
+    TRY(wait_for_change(c, &order, &wish));
     return c->waiting ? OK : answer_order(c, 200, &order);
 }
 

@@ -209,6 +209,9 @@ RESULT ticker_new(struct api *api, struct ticker **ret_ticker);
 void ticker_drain(struct ticker *t);
 void ticker_free(struct ticker *t);
 void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count);
+/* On the writer thread, after the notes that said ORDER_CHANGE_OPENED of it. opened: as it is now; NULL: to be read. */
+void ticker_order_opened(struct ticker *t, struct order_id id, const struct recent_order *opened,
+                         const char *url);
 /* Publish changes of this event's availability from now on. */
 RESULT ticker_watch_event(struct ticker *t, int64_t event_no, struct seat_map *map);
 /* Publish alerts and figures of this organiser from now on. */
@@ -225,10 +228,15 @@ struct scene {
     struct event_facts *facts; /* a reference of the scene's own */
 };
 RESULT scene_of(struct call *c, int64_t event_no, struct scene *ret_scene);
+/* The same without rows, on any thread: false when something of it must be read. */
+bool scene_in_memory(struct api *api, int64_t event_no, struct scene *ret_scene);
 void scene_done(struct scene *s); /* for AUTO; an empty one is fine */
 void shape_hold(struct json_writer *w, const struct scene *s, const struct hold *hold);
 /* An order that waits for its payment since just now: nothing of it has to be read. */
 void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p);
+/* One that can be paid at that address since just now. */
+void shape_order_opened(struct json_writer *w, const struct scene *s, const struct recent_order *o,
+                        const char *url);
 RESULT shape_order(struct call *c, struct json_writer *w, const struct order_row *order);
 RESULT shape_ticket(struct call *c, struct json_writer *w, const struct ticket_row *ticket);
 RESULT shape_me(struct call *c, struct json_writer *w, int64_t account_no,
@@ -241,6 +249,9 @@ RESULT call_map(struct call *c, int64_t event_no, struct seat_map **ret_map);
 void api_shape_alert(struct json_writer *w, const struct alert_row *alert);
 /* Answer a call that waited for this order with what was read of it (c->tx is the ticker's snapshot), and finish its exchange. */
 void call_answer_waiting(struct call *c, enum err read, const struct order_row *row);
+/* On the writer thread: the same for an order that was opened, from memory; on the call's loop, with the batch. */
+RESULT call_answer_opened(struct call *c, const struct recent_order *order, const char *url,
+                          const struct scene *scene);
 /* The data of an SSE event of availability. */
 void changes_write(struct buf *out, uint64_t version, const struct seat_change *changes,
                    size_t count);

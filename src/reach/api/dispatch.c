@@ -315,6 +315,15 @@ static void answer_write(void *context)
     call_free(c);
 }
 
+/* Leave it with the loop, which is told of all calls of a batch at once. On the writer thread. */
+static void answer_with_batch(struct call *c)
+{
+    c->x->complete = answer_write;
+    c->x->complete_context = c;
+    c->x->next = c->api->ended;
+    c->api->ended = c->x;
+}
+
 static void write_done(struct command *command, const struct err_info *error)
 {
     struct call *c = (struct call *)command;
@@ -329,10 +338,7 @@ static void write_done(struct command *command, const struct err_info *error)
             return;
         err_save(&c->command.error);
     }
-    c->x->complete = answer_write;
-    c->x->complete_context = c;
-    c->x->next = c->api->ended;
-    c->api->ended = c->x;
+    answer_with_batch(c);
 }
 
 void api_ended(struct api *api)
@@ -396,6 +402,45 @@ void call_answer_waiting(struct call *c, enum err read, const struct order_row *
     struct http_exchange *x = c->x;
     call_free(c);
     http_finish(x);
+}
+
+struct opened_args {
+    struct recent_order order;
+    struct scene scene;
+    char url[PAYMENT_URL_MAX];
+};
+
+static enum err opened_show(struct call *c)
+{
+    struct opened_args *args = c->args;
+    struct json_writer w;
+
+    call_begin(c, 200, &w);
+    shape_order_opened(&w, &args->scene, &args->order, args->url);
+    return call_end(c, &w);
+}
+
+static void opened_finally(struct call *c)
+{
+    scene_done(&((struct opened_args *)c->args)->scene);
+}
+
+enum err call_answer_opened(struct call *c, const struct recent_order *order, const char *url,
+                            const struct scene *scene)
+{
+    struct opened_args *args;
+
+    TRY(call_alloc(c, sizeof *args, &args));
+    args->order = *order;
+    (void)snprintf(args->url, sizeof args->url, "%s", url);
+    args->scene = *scene;
+    event_facts_keep(args->scene.facts);
+    c->args = args;
+    c->finally = opened_finally;
+    c->show = opened_show;
+    c->command.error.code = OK;
+    answer_with_batch(c);
+    return OK;
 }
 
 /* On a thread of the pool. */

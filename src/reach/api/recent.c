@@ -12,7 +12,7 @@ struct recent {
     pthread_mutex_t lock;
     struct set {
         unsigned next;                    /* the place to be taken next, when none is free */
-        struct recent_order orders[WAYS]; /* version 0: free */
+        struct recent_order orders[WAYS]; /* row.version 0: free */
     } sets[SETS];
 };
 
@@ -43,7 +43,7 @@ static struct set *set_of(struct recent *r, struct order_id id)
 static struct recent_order *find(struct set *s, struct order_id id)
 {
     for (size_t i = 0; i < WAYS; i++)
-        if (s->orders[i].version != 0 && order_id_eq(s->orders[i].id, id))
+        if (s->orders[i].row.version != 0 && order_id_eq(s->orders[i].row.id, id))
             return &s->orders[i];
     return NULL;
 }
@@ -53,7 +53,7 @@ static struct recent_order *place_for(struct set *s, struct order_id id)
     struct recent_order *found = find(s, id);
 
     for (size_t i = 0; i < WAYS && !found; i++)
-        if (s->orders[i].version == 0)
+        if (s->orders[i].row.version == 0)
             found = &s->orders[i];
     return found ? found : &s->orders[s->next++ % WAYS];
 }
@@ -61,19 +61,25 @@ static struct recent_order *place_for(struct set *s, struct order_id id)
 void recent_keep(struct recent *r, const struct recent_order *order)
 {
     pthread_mutex_lock(&r->lock);
-    *place_for(set_of(r, order->id), order->id) = *order;
+    *place_for(set_of(r, order->row.id), order->row.id) = *order;
     pthread_mutex_unlock(&r->lock);
 }
 
-static void forget(struct recent *r, const struct store_note *note)
+static void change(struct recent *r, const struct store_note *note)
 {
     struct order_id id;
 
     put_u64be(id.b, (uint64_t)note->c);
     put_u64be(id.b + 8, (uint64_t)note->d);
     struct recent_order *found = find(set_of(r, id), id);
-    if (found)
-        found->version = 0;
+    if (!found)
+        return;
+    if (note->b == ORDER_CHANGE_OPENED && !found->opened) {
+        found->opened = true;
+        found->row.version++;
+    } else {
+        found->row.version = 0;
+    }
 }
 
 void recent_committed(struct recent *r, const struct store_note *notes, size_t count)
@@ -81,7 +87,7 @@ void recent_committed(struct recent *r, const struct store_note *notes, size_t c
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < count; i++)
         if (notes[i].kind == NOTE_ORDER)
-            forget(r, &notes[i]);
+            change(r, &notes[i]);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -89,8 +95,22 @@ bool recent_find(struct recent *r, struct order_id id, struct recent_order *ret_
 {
     pthread_mutex_lock(&r->lock);
     const struct recent_order *found = find(set_of(r, id), id);
-    if (found)
+    bool unchanged = found && !found->opened;
+    if (unchanged)
         *ret_order = *found;
     pthread_mutex_unlock(&r->lock);
-    return found != NULL;
+    return unchanged;
+}
+
+bool recent_take_opened(struct recent *r, struct order_id id, struct recent_order *ret_order)
+{
+    pthread_mutex_lock(&r->lock);
+    struct recent_order *found = find(set_of(r, id), id);
+    bool whole = found && found->opened && found->line_count > 0;
+    if (whole)
+        *ret_order = *found;
+    if (found)
+        found->row.version = 0;
+    pthread_mutex_unlock(&r->lock);
+    return whole;
 }

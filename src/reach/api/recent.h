@@ -7,16 +7,20 @@
  * once to wait for the payment page, and need no row to be let in.
  *
  * An order is kept on the writer's thread when it is durable, and forgotten there when it changes (NOTE_ORDER), before anybody is
- * answered. It may have changed in the batch in which it was placed: so the version only says who may wait, and the ticker looks at
- * the row of whoever does. Who is not found here is looked up. Bounded: an order that is crowded out is looked up.
+ * answered. One change is understood: that it can be paid now (ORDER_CHANGE_OPENED). Then it is taken out, as what it has become, for
+ * those who wait; who is not found here is looked up in the rows. Bounded: an order that is crowded out is looked up too.
  */
 #include "store/store/store_order.h"
 
 struct recent;
 
+enum { RECENT_LINES_MAX = 6 };
+
 struct recent_order {
-    struct order_id id;
-    int64_t account_no, event_no, version;
+    struct order_row row;
+    struct order_line lines[RECENT_LINES_MAX];
+    size_t line_count; /* 0: it has more, which are not kept */
+    bool opened;       /* recent_find does not find it any more */
 };
 
 RESULT recent_new(struct recent **ret_recent);
@@ -24,6 +28,8 @@ void recent_free(struct recent *r); /* NULL is fine */
 /* On the writer thread, after recent_committed for the notes of the same batch. */
 void recent_keep(struct recent *r, const struct recent_order *order);
 void recent_committed(struct recent *r, const struct store_note *notes, size_t count);
+/* On the writer thread, after recent_committed: the order, if all that happened to it since it was placed is that it was opened. */
+bool recent_take_opened(struct recent *r, struct order_id id, struct recent_order *ret_order);
 /* Any thread. */
 bool recent_find(struct recent *r, struct order_id id, struct recent_order *ret_order);
 

@@ -159,6 +159,16 @@ enum err scene_of(struct call *c, int64_t event_no, struct scene *ret_scene)
     return OK;
 }
 
+bool scene_in_memory(struct api *api, int64_t event_no, struct scene *ret_scene)
+{
+    struct seat_map *map = seat_maps_find(api->config.maps, event_no);
+    struct event_facts *facts = map ? seat_map_facts_kept(map) : NULL;
+
+    if (facts)
+        *ret_scene = (struct scene){seat_map_plan(map), facts};
+    return facts != NULL;
+}
+
 void scene_done(struct scene *s)
 {
     event_facts_release(&s->facts);
@@ -254,6 +264,17 @@ static void write_order(struct json_writer *w, const struct scene *s, const stru
 void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p)
 {
     write_order(w, s, &p->order, p->lines, p->line_count, NULL);
+}
+
+void shape_order_opened(struct json_writer *w, const struct scene *s, const struct recent_order *o,
+                        const char *url)
+{
+    struct order_extras x;
+
+    x.ticket_count = x.refund_count = 0;
+    x.payment.state = PAYMENT_OPEN;
+    (void)snprintf(x.payment.url, sizeof x.payment.url, "%s", url);
+    write_order(w, s, &o->row, o->lines, o->line_count, &x);
 }
 
 enum err shape_order(struct call *c, struct json_writer *w, const struct order_row *o)

@@ -38,6 +38,7 @@ struct watched_organiser {
 /* In a list by its order (found when the order changes), and in the list of those to look at. Places, + 1; 0 ends a list. */
 struct waiter {
     struct call *call; /* NULL: the place is free, and `same` leads to the next free one */
+    uint64_t no;       /* tells it from who had the place before */
     struct order_id order;
     int64_t version, until_mono_ms;
     uint32_t same, next_look;
@@ -54,7 +55,8 @@ struct ticker {
     size_t event_count;
     struct watched_organiser *organisers;
     size_t organiser_count;
-    struct waiter *waiters; /* WAITERS_MAX places; only the thread frees one */
+    struct waiter *waiters; /* WAITERS_MAX places */
+    uint64_t waiters_ever;
     uint32_t by_order[WAITER_BUCKETS], free_place, first_look;
     size_t waiter_count;
     int64_t last_alert_no; /* this thread's own from here */
@@ -295,9 +297,12 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
         pthread_mutex_lock(&t->mutex);
         struct waiter w = t->waiters[place];
         pthread_mutex_unlock(&t->mutex);
+        if (!w.call)
+            continue;
         enum err e = store_order_by_id(tx, w.order, &row);
         pthread_mutex_lock(&t->mutex);
-        bool ready = e != OK || row.version > w.version || is_over(t, &w, now);
+        bool ready = t->waiters[place].no == w.no && /* else the writer has answered it meanwhile */
+                     (e != OK || row.version > w.version || is_over(t, &w, now));
         if (ready)
             remove_waiter(t, place);
         pthread_mutex_unlock(&t->mutex);
@@ -505,7 +510,7 @@ void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count
     bool orders = false, alerts = false;
 
     for (size_t i = 0; i < count; i++) {
-        orders |= notes[i].kind == NOTE_ORDER;
+        orders |= notes[i].kind == NOTE_ORDER && notes[i].b != ORDER_CHANGE_OPENED;
         alerts |= notes[i].kind == NOTE_ALERT;
     }
     if (!orders && !alerts)
@@ -513,9 +518,36 @@ void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count
     pthread_mutex_lock(&t->mutex);
     t->alerts_changed |= alerts;
     for (size_t i = 0; i < count && t->waiter_count > 0; i++)
-        if (notes[i].kind == NOTE_ORDER)
+        if (notes[i].kind == NOTE_ORDER && notes[i].b != ORDER_CHANGE_OPENED)
             t->orders_changed |= mark_waiters(t, &notes[i]);
     if (t->alerts_changed || t->orders_changed)
+        pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void ticker_order_opened(struct ticker *t, struct order_id id, const struct recent_order *opened,
+                         const char *url)
+{
+    AUTO(scene_done) struct scene scene = {0};
+
+    pthread_mutex_lock(&t->mutex);
+    if (t->waiter_count > 0 && opened && !scene_in_memory(t->api, opened->row.event_no, &scene))
+        opened = NULL;
+    for (uint32_t at = *bucket_of(t, id), next; at; at = next) {
+        struct waiter *w = &t->waiters[at - 1];
+        struct call *call = w->call;
+        next = w->same;
+        if (!order_id_eq(w->order, id))
+            continue;
+        if (opened && opened->row.version > w->version &&
+            call_answer_opened(call, opened, url, &scene) == OK) {
+            remove_waiter(t, at - 1);
+            continue;
+        }
+        look_at(t, at - 1);
+        t->orders_changed = true;
+    }
+    if (t->orders_changed)
         pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->mutex);
 }
@@ -558,6 +590,8 @@ enum err ticker_watch_organiser(struct ticker *t, int64_t organiser_no)
 enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version,
                            int64_t until_mono_ms)
 {
+    struct recent_order recent;
+
     pthread_mutex_lock(&t->mutex);
     bool room = t->free_place != 0 && !t->draining;
     if (room) {
@@ -565,13 +599,19 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
         http_defer(c->x);
         t->free_place = t->waiters[place].same;
         t->waiters[place] = (struct waiter){.call = c,
+                                            .no = ++t->waiters_ever,
                                             .order = order,
                                             .version = version,
                                             .until_mono_ms = until_mono_ms,
                                             .same = *bucket};
         *bucket = place + 1;
         t->waiter_count++;
-        look_at(t, place); /* it may have changed between the caller's snapshot and now */
+        /*
+         * It may have changed between the caller's look and now. When it is recent still, then it has not, and who changes it next
+         * finds the waiter here: first it is recent no more, then the mutex is asked for.
+         */
+        if (!recent_find(t->api->recent, order, &recent) || recent.row.version > version)
+            look_at(t, place);
     }
     pthread_mutex_unlock(&t->mutex);
     ENSURE(room, ERR_BUSY, "queue_full", "Too many requests wait; ask without waiting.");

@@ -125,6 +125,13 @@ static void on_committed(void *context, const struct store_note *notes, size_t c
     api_committed(app->api, notes, count);
 }
 
+static void on_opened(void *context, struct order_id order, const char *url)
+{
+    struct app *app = context;
+    if (__atomic_load_n(&app->listening, __ATOMIC_ACQUIRE))
+        api_order_opened(app->api, order, url);
+}
+
 static void on_ended(void *context)
 {
     struct app *app = context;
@@ -356,6 +363,8 @@ static enum err open_settlement(struct app *app)
                            app->tls_origin[0] ? app->tls_origin : NULL},
         .mail_from = s->mail_from,
         .maps = app->maps,
+        .opened = on_opened,
+        .opened_context = app,
         .mail = s->mail_url[0] || app->mail_dir[0],
         .provider = s->provider_origin[0] != '\0'};
     return settlement_start(&config, &app->settlement);

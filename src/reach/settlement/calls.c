@@ -176,6 +176,9 @@ static enum err send_call(struct flight *f, const struct stripe_request *r)
 void flight_ask(struct flight *f, const struct call_wish *wish)
 {
     struct stripe_request r = {0};
+
+    if (f->question == ASK_CREATE)
+        f->order = wish->order;
     enum err e = build(f, wish, &r);
 
     if (e == OK) {

@@ -196,9 +196,14 @@ static enum err do_deed(struct store_tx *tx, struct command *command)
 
 static void deed_done(struct command *command, const struct err_info *error)
 {
+    struct flight *f = (struct flight *)command;
+    const struct settlement_config *config = &f->s->config;
+
     if (error)
         log_error_info(LOG_ERROR, "settling", error);
-    flight_end((struct flight *)command);
+    else if (f->deed == DEED_OPENED && config->opened)
+        config->opened(config->opened_context, f->order, f->session.url);
+    flight_end(f);
 }
 
 void flight_submit(struct flight *f, enum deed deed)

@@ -27,7 +27,8 @@ struct flight {
     struct command command; /* first */
     struct flight *next;
     struct settlement *s;
-    uint8_t id[ID_BYTES]; /* of the payment or refund */
+    uint8_t id[ID_BYTES];  /* of the payment or refund */
+    struct order_id order; /* ASK_CREATE */
     enum question question;
     char session_ref[STRIPE_REF_MAX];
     struct money amount;

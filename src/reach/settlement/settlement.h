@@ -51,6 +51,12 @@ struct settlement_config {
     size_t calls_max;              /* in flight at once; 0: SETTLEMENT_CALLS_MAX, the most */
     int call_ms;                   /* how long the provider may take to answer; 0: 20 seconds */
     bool provider; /* false: there is none to ask, and orders that need payment end */
+    /*
+     * On the writer thread, when it is durable: this order can be paid at this address now (borrowed). Comes after the notes of its
+     * batch, and once for each that said ORDER_CHANGE_OPENED, but for none after settlement_stop. May be NULL.
+     */
+    void (*opened)(void *context, struct order_id order, const char *url);
+    void *opened_context;
 };
 
 /* The config is copied, its strings must stay. */

@@ -39,12 +39,18 @@ static enum err same_amount(struct money theirs, struct money ours)
     return OK;
 }
 
-static void note_order(struct course *c)
+static void note_change(struct course *c, enum order_change change)
 {
     store_note(c->tx, (struct store_note){.kind = NOTE_ORDER,
                                           .a = c->order.event_no,
+                                          .b = change,
                                           .c = (int64_t)get_u64be(c->order.id.b),
                                           .d = (int64_t)get_u64be(c->order.id.b + 8)});
+}
+
+static void note_order(struct course *c)
+{
+    note_change(c, ORDER_CHANGE);
 }
 
 /* An entry about the order: names its row; the caller adds what is particular and appends. */
@@ -285,7 +291,7 @@ enum err order_session_opened(struct store_tx *tx, struct ledger *ledger, struct
     int64_t look_ms = c.order.cancel_ms ? now_ms : now_ms + ORDER_ASK_MS;
     TRY(store_payment_set_open(tx, id, session->ref, session->url, look_ms));
     TRY(store_order_touch(tx, c.order.id));
-    note_order(&c);
+    note_change(&c, ORDER_CHANGE_OPENED);
     begin_entry(&c, &d, ENTRY_payment_opened);
     name_payment(&d, id);
     entry_str(&d, FIELD_session_ref, session->ref);

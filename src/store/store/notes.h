@@ -8,13 +8,19 @@
 enum note_kind {
     /* a place changed: a = event_no, b = place_no, c = enum place_state, of a held one with HOLD_TAG << 32, d = held until ms */
     NOTE_PLACE = 1,
-    NOTE_ENTRY,   /* a ledger entry was appended: a = entry_no */
-    NOTE_JOB,     /* an outbox job was added: a = due ms */
-    NOTE_ALERT,   /* an alert was raised: a = alert_no, c = organiser_no */
-    NOTE_ORDER,   /* an order changed: a = event_no, c and d = its id, big-endian halves */
+    NOTE_ENTRY, /* a ledger entry was appended: a = entry_no */
+    NOTE_JOB,   /* an outbox job was added: a = due ms */
+    NOTE_ALERT, /* an alert was raised: a = alert_no, c = organiser_no */
+    NOTE_ORDER, /* an order changed: a = event_no, b = enum order_change, c and d = its id, big-endian halves */
     NOTE_EVENT,   /* an event or its prices changed: a = event_no, c = its version now */
     NOTE_SESSION, /* sessions, grants or devices changed, what was remembered of them is void: a = account_no, 0: of no
                      one account */
+};
+
+/* Which change of an order it was, for those who need not read the row then. */
+enum order_change {
+    ORDER_CHANGE, /* any */
+    ORDER_CHANGE_OPENED, /* its payment can be made now: the version grew by one, and nothing else of the order changed */
 };
 
 enum place_state {
