@@ -12,6 +12,8 @@
 
 enum { PATH_BYTES_MAX = 512 };
 
+enum { TEMP_NAME_MAX = 280 };
+
 struct system_disk {
     int dir_fd;
 };
@@ -124,8 +126,9 @@ static enum err system_read(void *self, const char *path, struct buf *out)
     return read_fd(fd, path, out);
 }
 
+/* The file is the caller's, open and not synced yet. */
 static enum err write_temp(int parent, const char *path, const char *temp, struct span content,
-                           unsigned mode)
+                           unsigned mode, int *ret_fd)
 {
     AUTO(close_fd) int fd = -1;
 
@@ -134,7 +137,8 @@ static enum err write_temp(int parent, const char *path, const char *temp, struc
     if (fd < 0)
         return fail_errno("create", path);
     TRY(write_all(fd, content, path));
-    sync_or_die(fd);
+    *ret_fd = fd;
+    fd = -1;
     return OK;
 }
 
@@ -148,12 +152,14 @@ static enum err temp_name(const char *name, char *out, size_t size)
 static enum err system_replace(void *self, const char *path, struct span content, unsigned mode)
 {
     AUTO(close_fd) int parent = -1;
+    AUTO(close_fd) int fd = -1;
     const char *name;
-    char temp[280];
+    char temp[TEMP_NAME_MAX];
 
     TRY(open_parent(self, path, true, &parent, &name));
     TRY(temp_name(name, temp, sizeof temp));
-    TRY(write_temp(parent, path, temp, content, mode));
+    TRY(write_temp(parent, path, temp, content, mode, &fd));
+    sync_or_die(fd);
     if (renameat(parent, temp, parent, name) != 0)
         return fail_errno("rename", path);
     sync_or_die(parent);
@@ -171,45 +177,83 @@ static enum err same_content(void *self, const char *path, struct span content)
     return e;
 }
 
-/* Without the fsync of the directory, which is given to the caller. */
-static enum err create_file(void *self, const char *path, struct span content, unsigned mode,
-                            int *ret_parent)
-{
-    AUTO(close_fd) int parent = -1;
+struct making {
+    int fd, parent;
     const char *name;
-    char temp[280];
+    char temp[TEMP_NAME_MAX];
+};
 
-    TRY(open_parent(self, path, true, &parent, &name));
-    TRY(temp_name(name, temp, sizeof temp));
-    TRY(write_temp(parent, path, temp, content, mode));
-    int linked = linkat(parent, temp, parent, name, 0);
-    int why = errno;
-    (void)unlinkat(parent, temp, 0);
-    if (linked != 0) {
-        errno = why;
-        if (why != EEXIST)
-            return fail_errno("link", path);
-        TRY(same_content(self, path, content));
-    }
-    *ret_parent = parent;
-    parent = -1;
+static enum err make_temp(struct system_disk *d, const struct disk_file *file, unsigned mode,
+                          struct making *m)
+{
+    TRY(open_parent(d, file->path, true, &m->parent, &m->name));
+    TRY(temp_name(m->name, m->temp, sizeof m->temp));
+    TRY(write_temp(m->parent, file->path, m->temp, file->content, mode, &m->fd));
+    /* Why ignored: it only begins what the fsync then waits for. */
+    (void)sync_file_range(m->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return OK;
+}
+
+static enum err give_name(struct system_disk *d, const struct disk_file *file,
+                          const struct making *m)
+{
+    int linked = linkat(m->parent, m->temp, m->parent, m->name, 0);
+    int why = errno;
+
+    (void)unlinkat(m->parent, m->temp, 0);
+    if (linked == 0)
+        return OK;
+    errno = why;
+    return why == EEXIST ? same_content(d, file->path, file->content)
+                         : fail_errno("link", file->path);
+}
+
+static bool same_dir(const char *a, const char *b)
+{
+    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
+    size_t len_a = end_a ? (size_t)(end_a - a) : 0, len_b = end_b ? (size_t)(end_b - b) : 0;
+
+    return len_a == len_b && memcmp(a, b, len_a) == 0;
+}
+
+static enum err make_all(struct system_disk *d, const struct disk_file *files, size_t count,
+                         unsigned mode, struct making *making)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY(make_temp(d, &files[i], mode, &making[i]));
+    for (size_t i = 0; i < count; i++)
+        sync_or_die(making[i].fd);
+    for (size_t i = 0; i < count; i++)
+        TRY(give_name(d, &files[i], &making[i]));
+    /* Why also for names that were there: whoever made them may have died before this. */
+    for (size_t i = 0, j; i < count; i++) {
+        for (j = 0; j < i && !same_dir(files[i].path, files[j].path);)
+            j++;
+        if (j == i)
+            sync_or_die(making[i].parent);
+    }
+    return OK;
+}
+
+static enum err system_create_all(void *self, const struct disk_file *files, size_t count,
+                                  unsigned mode)
+{
+    struct making making[DISK_FILES_MAX];
+
+    INVARIANT(count <= DISK_FILES_MAX, "so many files are made at once");
+    for (size_t i = 0; i < count; i++)
+        making[i].fd = making[i].parent = -1;
+    enum err e = make_all(self, files, count, mode, making);
+    for (size_t i = 0; i < count; i++) {
+        close_fd(&making[i].fd);
+        close_fd(&making[i].parent);
+    }
+    return e;
 }
 
 static enum err system_create(void *self, const char *path, struct span content, unsigned mode)
 {
-    AUTO(close_fd) int parent = -1;
-
-    TRY(create_file(self, path, content, mode, &parent));
-    /* Why also when it was there: whoever made it may have died before this. */
-    sync_or_die(parent);
-    return OK;
-}
-
-static enum err system_create_many(void *self, const char *path, struct span content, unsigned mode)
-{
-    AUTO(close_fd) int parent = -1;
-    return create_file(self, path, content, mode, &parent);
+    return system_create_all(self, &(struct disk_file){path, content}, 1, mode);
 }
 
 static enum err open_dir(struct system_disk *d, const char *path, int *ret_fd)
@@ -222,15 +266,6 @@ static enum err open_dir(struct system_disk *d, const char *path, int *ret_fd)
     *ret_fd = openat(parent < 0 ? d->dir_fd : parent, name,
                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return *ret_fd < 0 ? fail_errno("open", path) : OK;
-}
-
-static enum err system_sync_dir(void *self, const char *dir)
-{
-    AUTO(close_fd) int fd = -1;
-
-    TRY(open_dir(self, dir, &fd));
-    sync_or_die(fd);
-    return OK;
 }
 
 static enum err system_append_open(void *self, const char *path, unsigned mode, int *ret_handle)
@@ -321,19 +356,9 @@ enum err disk_open(const char *dir, struct disk *ret_disk)
         free(d);
         return fail_errno("open", dir);
     }
-    *ret_disk = (struct disk){system_read,
-                              system_replace,
-                              system_create,
-                              system_create_many,
-                              system_sync_dir,
-                              system_append_open,
-                              system_append,
-                              system_sync,
-                              system_truncate,
-                              system_close,
-                              system_remove,
-                              system_list,
-                              d};
+    *ret_disk = (struct disk){system_read,        system_replace, system_create, system_create_all,
+                              system_append_open, system_append,  system_sync,   system_truncate,
+                              system_close,       system_remove,  system_list,   d};
     return OK;
 }
 

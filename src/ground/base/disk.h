@@ -10,6 +10,13 @@
  */
 #include "ground/base/span.h"
 
+enum { DISK_FILES_MAX = 32 };
+
+struct disk_file {
+    const char *path;
+    struct span content;
+};
+
 struct disk {
     /* Whole file into out. ERR_NOT_FOUND when there is none, ERR_LIMIT past out's maximum. */
     enum err (*read)(void *self, const char *path, struct buf *out);
@@ -18,11 +25,10 @@ struct disk {
     /* Create exclusively, the same steps; a file with identical content is accepted, other content is ERR_CONFLICT. */
     enum err (*create)(void *self, const char *path, struct span content, unsigned mode);
     /*
-     * The same for many files of one directory: the content is durable when it returns, the name once sync_dir was called for the
-     * directory. Directories that it makes are durable.
+     * The same for up to DISK_FILES_MAX files, which share what is waited for: all contents are on their way to the disk before the
+     * first fsync, and each directory is synced once. No name is there before its content is durable. When it fails, some are there.
      */
-    enum err (*create_many)(void *self, const char *path, struct span content, unsigned mode);
-    enum err (*sync_dir)(void *self, const char *dir);
+    enum err (*create_all)(void *self, const struct disk_file *files, size_t count, unsigned mode);
     /* Open for appending (made with mode when absent). */
     enum err (*append_open)(void *self, const char *path, unsigned mode, int *ret_handle);
     enum err (*append)(void *self, int handle, struct span content); /* all or error */

@@ -108,23 +108,28 @@ static void files_are_created_once(void **state)
     assert_int_equal(count, 1);
 }
 
-static void many_files_share_the_sync_of_their_directory(void **state)
+static void many_files_are_made_at_once(void **state)
 {
     struct place *p = *state;
     struct disk *d = &p->disk;
     size_t count = 0;
 
-    assert_int_equal(d->create_many(d->self, "a/b/1", SPAN_LIT("one"), 0600), OK);
-    assert_int_equal(d->create_many(d->self, "a/b/2", SPAN_LIT("two"), 0600), OK);
-    assert_int_equal(d->create_many(d->self, "a/b/2", SPAN_LIT("two"), 0600), OK);
-    assert_int_equal(d->create_many(d->self, "a/b/2", SPAN_LIT("twice"), 0600), ERR_CONFLICT);
-    assert_int_equal(d->sync_dir(d->self, "a/b"), OK);
-    assert_int_equal(d->sync_dir(d->self, "."), OK);
-    assert_int_equal(d->sync_dir(d->self, "a/c"), ERR_NOT_FOUND);
-    assert_int_equal(d->sync_dir(d->self, "../x"), ERR_INVALID);
+    const struct disk_file files[] = {{"a/b/1", SPAN_LIT("one")}, {"a/b/2", SPAN_LIT("two")}};
+    const struct disk_file others[] = {
+        {"a/3", SPAN_LIT("three")}, {"a/b/2", SPAN_LIT("two")}, {"top", SPAN_LIT("top")}};
+    const struct disk_file bad[] = {{"a/b/2", SPAN_LIT("twice")}, {"../x", SPAN_LIT("x")}};
+
+    assert_int_equal(d->create_all(d->self, files, 0, 0600), OK);
+    assert_int_equal(d->create_all(d->self, files, 2, 0600), OK);
+    assert_int_equal(d->create_all(d->self, others, 3, 0600), OK); /* one was there */
+    assert_int_equal(d->create_all(d->self, bad, 1, 0600), ERR_CONFLICT);
+    assert_int_equal(d->create_all(d->self, bad + 1, 1, 0600), ERR_INVALID);
+    check_content(p, "a/b/1", "one");
     check_content(p, "a/b/2", "two");
+    check_content(p, "a/3", "three");
+    check_content(p, "top", "top");
     assert_int_equal(d->list(d->self, "a/b", count_names, &count), OK);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 2); /* nothing temporary is left */
 }
 
 static void a_journal_is_appended_to_and_cut(void **state)
@@ -238,8 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_are_replaced_whole, place_make, place_drop),
         cmocka_unit_test_setup_teardown(files_are_created_once, place_make, place_drop),
-        cmocka_unit_test_setup_teardown(many_files_share_the_sync_of_their_directory, place_make,
-                                        place_drop),
+        cmocka_unit_test_setup_teardown(many_files_are_made_at_once, place_make, place_drop),
         cmocka_unit_test_setup_teardown(a_journal_is_appended_to_and_cut, place_make, place_drop),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_found, place_make, place_drop),
         cmocka_unit_test_setup_teardown(a_file_past_the_readers_maximum_is_refused, place_make,

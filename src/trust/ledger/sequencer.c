@@ -26,11 +26,12 @@ struct edge {
     struct buf bundle;
 };
 
-/* Directories that new files of a step are in, still to be synced. */
-enum { DIRS_MAX = 32 };
-struct new_dirs {
+/* Files of a step that are still to be made: together they wait for the disk once. */
+struct new_files {
     size_t count;
-    char paths[DIRS_MAX][TILE_PATH_MAX];
+    char paths[DISK_FILES_MAX][TILE_PATH_MAX];
+    size_t ends[DISK_FILES_MAX]; /* of their contents in `contents` */
+    struct buf contents;
 };
 
 struct sequencer {
@@ -38,7 +39,7 @@ struct sequencer {
     struct vkey key;
     char *state_path;
     struct edge edge;
-    struct new_dirs new_dirs;
+    struct new_files new_files;
     uint64_t published;                        /* atomic */
     uint8_t last_commitment[COMMITMENT_BYTES]; /* of leaf size - 1 */
     bool stopped;
@@ -56,39 +57,34 @@ uint64_t sequencer_size(const struct sequencer *s)
 
 /* --- Writing ------------------------------------------------------------------------------------------------------------- */
 
-static enum err sync_dirs(struct sequencer *s)
+static enum err make_files(struct sequencer *s)
 {
-    struct new_dirs *d = &s->new_dirs;
+    struct new_files *n = &s->new_files;
+    struct disk_file files[DISK_FILES_MAX];
+    struct span rest = buf_span(&n->contents);
+    size_t count = n->count, from = 0;
 
-    for (size_t i = 0; i < d->count; i++)
-        TRY(s->config.disk->sync_dir(s->config.disk->self, d->paths[i]));
-    d->count = 0;
-    return OK;
-}
-
-/* A file is about to be made: its directory is synced once for all files of the step. */
-static enum err note_dir(struct sequencer *s, const char *path)
-{
-    struct new_dirs *d = &s->new_dirs;
-    size_t len = (size_t)(strrchr(path, '/') - path);
-
-    for (size_t i = 0; i < d->count; i++)
-        if (strlen(d->paths[i]) == len && memcmp(d->paths[i], path, len) == 0)
-            return OK;
-    if (d->count == DIRS_MAX)
-        TRY(sync_dirs(s));
-    memcpy(d->paths[d->count], path, len);
-    d->paths[d->count++][len] = '\0';
-    return OK;
+    TRY(buf_check(&n->contents));
+    for (size_t i = 0; i < count; i++) {
+        files[i] = (struct disk_file){n->paths[i], span_sub(rest, from, n->ends[i] - from)};
+        from = n->ends[i];
+    }
+    enum err e = s->config.disk->create_all(s->config.disk->self, files, count, LOG_FILE_MODE);
+    n->count = 0;
+    buf_reset(&n->contents);
+    return e;
 }
 
 static enum err write_file(struct sequencer *s, struct tile_path p, struct span content)
 {
-    char path[TILE_PATH_MAX];
+    struct new_files *n = &s->new_files;
 
-    tile_path_format(&p, path);
-    TRY(note_dir(s, path));
-    return s->config.disk->create_many(s->config.disk->self, path, content, LOG_FILE_MODE);
+    if (n->count == DISK_FILES_MAX)
+        TRY(make_files(s));
+    tile_path_format(&p, n->paths[n->count]);
+    buf_put_span(&n->contents, content);
+    n->ends[n->count++] = n->contents.len;
+    return OK;
 }
 
 static enum err write_tile(struct sequencer *s, unsigned level, uint64_t index, unsigned width)
@@ -378,7 +374,7 @@ static enum err grow(struct sequencer *s)
     memcpy(s->last_commitment, s->commitments + (s->commitment_count - 1) * COMMITMENT_BYTES,
            COMMITMENT_BYTES);
     TRY(write_partials(s, old_size));
-    TRY(sync_dirs(s));
+    TRY(make_files(s));
     TRY(check_written(s, old_size));
     merkle_root(&s->edge.tree, &new_root);
     TRY(reserve(s, old_size, &old_root, &new_root));
@@ -514,6 +510,7 @@ static enum err open_into(struct sequencer *s)
     s->commitments = malloc((size_t)SEQUENCER_STEP_MAX * COMMITMENT_BYTES);
     ENSURE(s->state_path && s->commitments, ERR_NOMEM, "no_memory", "No memory for the sequencer.");
     buf_init(&s->edge.bundle, OUR_BUNDLE_BYTES_MAX);
+    buf_init(&s->new_files.contents, (size_t)DISK_FILES_MAX * OUR_BUNDLE_BYTES_MAX);
     return recover(s);
 }
 
@@ -538,6 +535,7 @@ void sequencer_close(struct sequencer *s)
     if (!s)
         return;
     buf_done(&s->edge.bundle);
+    buf_done(&s->new_files.contents);
     free(s->commitments);
     free(s->state_path);
     free(s);

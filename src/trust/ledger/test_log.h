@@ -59,14 +59,10 @@ static inline enum err failing_create(void *self, const char *path, struct span 
 {
     FAILING(d->real.create(d->real.self, path, s, mode));
 }
-static inline enum err failing_create_many(void *self, const char *path, struct span s,
-                                           unsigned mode)
+static inline enum err failing_create_all(void *self, const struct disk_file *files, size_t count,
+                                          unsigned mode)
 {
-    FAILING(d->real.create_many(d->real.self, path, s, mode));
-}
-static inline enum err failing_sync_dir(void *self, const char *dir)
-{
-    FAILING(d->real.sync_dir(d->real.self, dir));
+    FAILING(d->real.create_all(d->real.self, files, count, mode));
 }
 static inline enum err failing_remove(void *self, const char *path)
 {
@@ -94,8 +90,7 @@ static inline struct disk failing_disk(struct failing *d, const char *name)
     return (struct disk){.read = failing_read,
                          .replace = failing_replace,
                          .create = failing_create,
-                         .create_many = failing_create_many,
-                         .sync_dir = failing_sync_dir,
+                         .create_all = failing_create_all,
                          .remove = failing_remove,
                          .list = failing_list,
                          .self = d};
