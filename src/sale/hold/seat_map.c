@@ -28,6 +28,8 @@ struct published {
     uint32_t by_state[5];
     uint32_t free_by_category[PLAN_CATEGORIES_MAX + 1];
     uint32_t *free_in_area;
+    uint8_t *
+        shown; /* four places a byte, as availability.bin has them: kept, so that a snapshot is a copy */
     uint32_t *holders; /* HOLD_TAG of the hold that a place is or was taken by; 0: not known */
     struct seat_snapshot *snapshot; /* the newest made; may be of an older version */
     struct event_facts *facts;      /* NULL until asked for, and after the event was changed */
@@ -68,6 +70,11 @@ static const uint8_t shown_of[] = {[PLACE_FREE] = SEAT_FREE,
                                    [PLACE_SOLD] = SEAT_TAKEN,
                                    [PLACE_BLOCKED] = SEAT_BLOCKED};
 
+static size_t shown_bytes(uint32_t places)
+{
+    return ((size_t)places + 3) / 4;
+}
+
 /* --- making and finding ------------------------------------------------------------------------------------------------ */
 
 static void seat_map_free(struct seat_map **map)
@@ -83,6 +90,7 @@ static void seat_map_free(struct seat_map **map)
     free(m->published.pending);
     free(m->published.changes);
     free(m->published.free_in_area);
+    free(m->published.shown);
     free(m->published.holders);
     seat_view_done(&m->working.view);
     seat_pick_done(&m->working.pick);
@@ -206,13 +214,22 @@ static enum err maps_obtain(struct seat_maps *m, struct store_tx *tx, int64_t ev
     struct published *p = &map->published;
     p->changes = calloc(SEAT_CHANGES_KEPT, sizeof *p->changes);
     p->free_in_area = calloc(map->plan->area_count + 1, sizeof *p->free_in_area);
+    p->shown = calloc(shown_bytes(map->plan->places), 1);
     p->holders = calloc(map->plan->places, sizeof *p->holders);
-    ENSURE(p->changes && p->free_in_area && p->holders, ERR_NOMEM, "no_memory",
+    ENSURE(p->changes && p->free_in_area && p->shown && p->holders, ERR_NOMEM, "no_memory",
            "No memory for the map of an event.");
     return maps_add(m, &map, ret_map);
 }
 
 /* --- the published view ------------------------------------------------------------------------------------------------ */
+
+static void show_place(struct published *p, uint32_t place, enum place_state state)
+{
+    unsigned at = place % 4 * 2;
+    uint8_t *b = &p->shown[place / 4];
+
+    *b = (uint8_t)((*b & ~(3u << at)) | (unsigned)shown_of[state] << at);
+}
 
 static void count_place(struct seat_map *map, uint32_t place, enum place_state state, uint32_t one)
 {
@@ -234,8 +251,10 @@ static void count_all(struct seat_map *map)
     memset(p->by_state, 0, sizeof p->by_state);
     memset(p->free_by_category, 0, sizeof p->free_by_category);
     memset(p->free_in_area, 0, map->plan->area_count * sizeof *p->free_in_area);
-    for (uint32_t i = 0; i < map->plan->places; i++)
+    for (uint32_t i = 0; i < map->plan->places; i++) {
         count_place(map, i, p->view.state[i], 1);
+        show_place(p, i, p->view.state[i]);
+    }
 }
 
 /* Under the lock. All changes of a call share its version, which is the next one. */
@@ -253,6 +272,7 @@ static bool publish(struct seat_map *map, uint32_t place, enum place_state state
     count_place(map, place, state, 1);
     if (shown_of[was] == shown_of[state])
         return true;
+    show_place(p, place, state);
     struct seat_change *slot = &p->changes[p->change_count % SEAT_CHANGES_KEPT];
     if (p->change_count >= SEAT_CHANGES_KEPT)
         p->dropped_version = slot->version;
@@ -515,8 +535,8 @@ void seat_snapshot_release(struct seat_snapshot **s)
 static struct seat_snapshot *make_snapshot(const struct seat_map *map)
 {
     uint32_t places = map->plan->places;
-    size_t len = AVAILABILITY_HEADER + ((size_t)places + 3) / 4;
-    struct seat_snapshot *s = calloc(1, sizeof *s + len);
+    size_t len = AVAILABILITY_HEADER + shown_bytes(places);
+    struct seat_snapshot *s = malloc(sizeof *s + len);
     uint8_t *bytes;
 
     if (!s)
@@ -529,9 +549,7 @@ static struct seat_snapshot *make_snapshot(const struct seat_map *map)
     memcpy(bytes, "GHA1", 4);
     put_u64be(bytes + 4, s->version);
     put_u32be(bytes + 12, places);
-    for (uint32_t i = 0; i < places; i++)
-        bytes[AVAILABILITY_HEADER + i / 4] |=
-            (uint8_t)(shown_of[map->published.view.state[i]] << (i % 4 * 2));
+    memcpy(bytes + AVAILABILITY_HEADER, map->published.shown, shown_bytes(places));
     return s;
 }
 
