@@ -16,16 +16,10 @@ struct course {
     uint32_t places[ORDER_LINES_MAX]; /* of the lines */
 };
 
-/* The order and its buyer: enough where its places do not change. */
 static enum err course_load(struct course *c, struct order_id id)
 {
     TRY(store_order_by_id(c->tx, id, &c->order));
-    return store_order_buyer(c->tx, c->order.account_no, &c->buyer);
-}
-
-static enum err course_load_lines(struct course *c, struct order_id id)
-{
-    TRY(course_load(c, id));
+    TRY(store_order_buyer(c->tx, c->order.account_no, &c->buyer));
     TRY(store_order_lines(c->tx, id, c->lines, &c->line_count));
     for (size_t i = 0; i < c->line_count; i++)
         c->places[i] = c->lines[i].place_no;
@@ -70,12 +64,14 @@ static void name_payment(struct entry_draft *d, struct payment_id payment)
 
 static enum err set_status(struct course *c, enum order_status to)
 {
-    int64_t now_ms = store_now_ms(c->tx);
+    TRY(store_order_set_status(c->tx, &c->order, c->lines, c->line_count, to, store_now_ms(c->tx)));
+    note_order(c);
+    return OK;
+}
 
-    TRY(store_order_set_status(c->tx, c->order.id, c->order.status, to, now_ms));
-    c->order.status = to;
-    c->order.ended_ms = now_ms;
-    c->order.version++;
+static enum err touch(struct course *c)
+{
+    TRY(store_order_touch(c->tx, &c->order, c->lines, c->line_count));
     note_order(c);
     return OK;
 }
@@ -289,8 +285,8 @@ enum err order_session_opened(struct store_tx *tx, struct ledger *ledger, struct
     TRY(course_load(&c, payment.order));
     int64_t now_ms = store_now_ms(tx);
     int64_t look_ms = c.order.cancel_ms ? now_ms : now_ms + ORDER_ASK_MS;
-    TRY(store_payment_set_open(tx, id, session->ref, session->url, look_ms));
-    TRY(store_order_touch(tx, c.order.id));
+    TRY(store_payment_set_open(tx, &payment, session->ref, session->url, look_ms));
+    TRY(store_order_touch(tx, &c.order, c.lines, c.line_count));
     note_change(&c, ORDER_CHANGE_OPENED);
     begin_entry(&c, &d, ENTRY_payment_opened);
     name_payment(&d, id);
@@ -326,7 +322,7 @@ enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct
     TRY(store_payment_by_id(tx, id, &payment));
     if (payment.state != PAYMENT_CREATING)
         return OK;
-    TRY(course_load_lines(&c, payment.order));
+    TRY(course_load(&c, payment.order));
     if (!again || c.order.cancel_ms || c.order.pay_until_ms <= store_now_ms(tx))
         return end_unpaid(&c, &payment, PAYMENT_FAILED);
     TRY(store_payment_set_ended(tx, id, PAYMENT_FAILED));
@@ -384,8 +380,7 @@ static enum err return_late_money(struct course *c, const struct payment_row *pa
                            COUNT_OF(lines)));
     TRY(store_refund_insert(c->tx, &refund));
     TRY(store_payment_add_refunded(c->tx, payment->id, amount.amount_minor));
-    TRY(store_order_touch(c->tx, c->order.id));
-    note_order(c);
+    TRY(touch(c));
     begin_entry(c, &d, ENTRY_refund_asked);
     name_payment(&d, payment->id);
     entry_id(&d, FIELD_refund, refund.id.b);
@@ -400,7 +395,7 @@ static enum err return_late_money(struct course *c, const struct payment_row *pa
 static enum err settle(struct course *c, const struct payment_row *payment,
                        const struct stripe_session *s)
 {
-    TRY(store_payment_set_captured(c->tx, payment->id, s->intent_ref, s->amount.amount_minor));
+    TRY(store_payment_set_captured(c->tx, payment, s->intent_ref, s->amount.amount_minor));
     if (c->order.status == ORDER_AWAITING)
         return pay(c, payment, s->intent_ref);
     INVARIANT(c->order.status == ORDER_CANCELLED || c->order.status == ORDER_EXPIRED,
@@ -425,7 +420,7 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
         TRY(store_provider_event_first(tx, event_ref, "session", &first));
     if (!first || payment.state == PAYMENT_CAPTURED)
         return OK;
-    TRY(course_load_lines(&c, payment.order));
+    TRY(course_load(&c, payment.order));
     if (s->paid)
         return settle(&c, &payment, s);
     if (s->status == STRIPE_EXPIRED && payment.state == PAYMENT_OPEN)
@@ -445,8 +440,7 @@ static enum err finish_refund(struct course *c, const struct refund_row *refund,
     TRY(store_posting_book(c->tx, refund->id.b, c->order.id, refund->amount.currency, lines,
                            COUNT_OF(lines)));
     TRY(store_refund_set_state(c->tx, refund->id, REFUND_DONE, refund_ref));
-    TRY(store_order_touch(c->tx, c->order.id));
-    note_order(c);
+    TRY(touch(c));
     begin_entry(c, &d, ENTRY_refund_done);
     entry_id(&d, FIELD_refund, refund->id.b);
     entry_names(&d, AUDIT_refund, refund->id.b);
@@ -462,8 +456,7 @@ static enum err fail_refund(struct course *c, const struct refund_row *refund,
 
     TRY(store_refund_set_state(c->tx, refund->id, REFUND_FAILED, refund_ref));
     TRY(store_payment_add_refunded(c->tx, refund->payment, -refund->amount.amount_minor));
-    TRY(store_order_touch(c->tx, c->order.id));
-    note_order(c);
+    TRY(touch(c));
     begin_entry(c, &d, ENTRY_refund_failed);
     name_payment(&d, refund->payment);
     entry_id(&d, FIELD_refund, refund->id.b);

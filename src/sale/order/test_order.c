@@ -666,6 +666,22 @@ static void no_new_attempt_for_who_cancelled_or_ran_out_of_time(void **state)
     assert_int_equal(audit(), 0);
 }
 
+/* As values an empty address and none are one; as rows they are two. */
+static void a_session_without_an_address_is_paid_as_well(void **state)
+{
+    (void)state;
+    ordered(1, 1, 0);
+    struct order_call c = {.payment = payment_now(1).id,
+                           .session = session_of(1, STRIPE_OPEN, false)};
+
+    c.session.url[0] = '\0';
+    assert_int_equal(run(opened_, &c), OK);
+    assert_int_equal(audit(), 0);
+    assert_int_equal(paid(1), OK);
+    assert_int_equal(status_now(1), ORDER_PAID);
+    assert_int_equal(audit(), 0);
+}
+
 /* --- late money ----------------------------------------------------------------------------------------------------- */
 
 static void late_money_takes_seats_that_are_free(void **state)
@@ -939,6 +955,7 @@ int main(void)
         SHOP_TEST(a_lost_answer_makes_a_new_attempt_under_a_new_key),
         SHOP_TEST(a_refused_attempt_ends_the_order),
         SHOP_TEST(no_new_attempt_for_who_cancelled_or_ran_out_of_time),
+        SHOP_TEST(a_session_without_an_address_is_paid_as_well),
         SHOP_TEST(late_money_takes_seats_that_are_free),
         SHOP_TEST(late_money_whose_seats_are_gone_goes_back),
         SHOP_TEST(a_refund_is_done_once),

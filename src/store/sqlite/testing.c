@@ -99,16 +99,32 @@ static void keep_notes(struct store_testing *t, const struct store_tx *tx)
         t->notes[i] = tx->notes[i];
 }
 
+struct watched {
+    enum err (*run)(struct store_tx *tx, void *context);
+    void *context;
+};
+
+/* Whatever a test does: the rows that its command claims to know are the rows. */
+static enum err run_watched(struct store_tx *tx, void *context)
+{
+    const struct watched *w = context;
+
+    TRY(w->run(tx, w->context));
+    must(tx_known_check(tx), "a known row");
+    return OK;
+}
+
 enum err store_testing_run(struct store_testing *t,
                            enum err (*run)(struct store_tx *tx, void *context), void *context)
 {
+    struct watched watched = {.run = run, .context = context};
     struct store_tx *tx;
     struct err_info why;
     size_t first_note;
     bool lost;
 
     TRY(tx_begin(t->store, &tx));
-    enum err code = tx_command(tx, run, context, &first_note, &lost);
+    enum err code = tx_command(tx, run_watched, &watched, &first_note, &lost);
     if (code != OK) {
         err_save(&why);
         tx_rollback(tx);

@@ -109,6 +109,7 @@ static enum err open_into(struct store *s, const struct store_config *config,
     if (!config->read_only)
         TRY(config->driver->open(&s->config, CONN_WRITER, &s->conn));
     s->tx = (struct store_tx){.store = s, .driver = config->driver, .conn = s->conn, .write = true};
+    buf_init(&s->tx.known, TX_KNOWN_MAX);
     return bring_up(s, migrations, count);
 }
 
@@ -139,6 +140,7 @@ static void tx_free(struct store_tx *tx)
     free(tx->notes);
     free(tx->owed.items);
     free(tx->paid.items);
+    buf_done(&tx->known);
 }
 
 void store_close(struct store *s)
@@ -370,6 +372,7 @@ static enum err run_command(struct store_tx *tx,
 {
     *ret_first_note = tx->note_count;
     tx->owed.count = tx->paid.count = 0;
+    buf_reset(&tx->known);
     tx->broken.code = OK;
     enum err code = run(tx, context);
     if (code == OK)
@@ -523,8 +526,10 @@ static void marks_add(struct store_tx *tx, struct audit_marks *m, enum store_aud
     if (!list_room(tx, &items, m->count, &m->cap, sizeof *m->items, TX_AUDITED_MAX))
         return;
     m->items = items;
-    m->items[m->count].table = table;
-    memcpy(m->items[m->count++].row_id, row_id, ID_BYTES);
+    struct audit_mark *mark = &m->items[m->count++];
+    mark->table = table;
+    mark->known_at = mark->known_len = 0;
+    memcpy(mark->row_id, row_id, ID_BYTES);
 }
 
 static enum err run_statement(struct store_tx *tx, enum store_sql sql, const struct statement *st,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/store/internal.h"
+
 enum { ENTRY_SEALED_MAX = 64 * 1024, ROW_BYTES_MAX = 256 * 1024 * 1024 };
 
 enum err store_entry_next(struct store_tx *tx, int64_t *ret_entry_no)
@@ -187,8 +189,8 @@ static enum err encode_lines(struct store_tx *tx, const uint8_t order_id[ID_BYTE
     return store_rows_end(&rows);
 }
 
-enum err store_row_encode(struct store_tx *tx, enum store_audit table, const uint8_t id[ID_BYTES],
-                          struct buf *out)
+static enum err read_row(struct store_tx *tx, enum store_audit table, const uint8_t id[ID_BYTES],
+                         struct buf *out)
 {
     const struct audited *a = audited_of(table);
     struct store_rows rows;
@@ -202,6 +204,98 @@ enum err store_row_encode(struct store_tx *tx, enum store_audit table, const uin
     if (table == AUDIT_sale_order)
         TRY(encode_lines(tx, id, out));
     return buf_check(out);
+}
+
+/* Of the row's newest change; NULL when it was not changed by this command. */
+static struct audit_mark *newest_mark(struct store_tx *tx, enum store_audit table,
+                                      const uint8_t id[ID_BYTES])
+{
+    for (size_t i = tx->owed.count; i > 0; i--) {
+        struct audit_mark *m = &tx->owed.items[i - 1];
+        if (m->table == table && memcmp(m->row_id, id, ID_BYTES) == 0)
+            return m;
+    }
+    return NULL;
+}
+
+static struct span known_row(const struct store_tx *tx, const struct audit_mark *m)
+{
+    return span_sub(buf_span(&tx->known), m->known_at, m->known_len);
+}
+
+enum err store_row_encode(struct store_tx *tx, enum store_audit table, const uint8_t id[ID_BYTES],
+                          struct buf *out)
+{
+    const struct audit_mark *m = newest_mark(tx, table, id);
+
+    if (!m || m->known_len == 0)
+        return read_row(tx, table, id, out);
+    buf_put_span(out, known_row(tx, m));
+    return buf_check(out);
+}
+
+/* As encode_columns does. */
+static void put_value(struct buf *out, const struct store_value *v)
+{
+    uint8_t number[1 + 8];
+
+    switch (v->type) {
+    case STORE_NULL:
+        buf_put_u8(out, 'n');
+        return;
+    case STORE_INT:
+        number[0] = 'i';
+        put_u64be(number + 1, (uint64_t)v->i);
+        buf_put(out, number, sizeof number);
+        return;
+    case STORE_TEXT:
+    case STORE_BLOB:
+        buf_put_u8(out, v->type == STORE_TEXT ? 't' : 'b');
+        buf_put_u32be(out, (uint32_t)v->s.len);
+        buf_put_span(out, v->s);
+        return;
+    }
+}
+
+void tx_row_known_more(struct store_tx *tx, const struct store_value *columns, size_t count)
+{
+    if (tx->broken.code != OK)
+        return; /* the mark may be missing, and the command fails */
+    INVARIANT(tx->owed.count > 0, "a row is known after its change");
+    struct audit_mark *m = &tx->owed.items[tx->owed.count - 1];
+    for (size_t i = 0; i < count; i++)
+        put_value(&tx->known, &columns[i]);
+    m->known_len = tx->known.failed ? 0 : (uint32_t)tx->known.len - m->known_at;
+}
+
+void tx_row_known(struct store_tx *tx, enum store_audit table, const uint8_t row_id[ID_BYTES],
+                  const struct store_value *columns, size_t count)
+{
+    if (tx->broken.code != OK)
+        return;
+    INVARIANT(tx->owed.count > 0, "a row is known after its change");
+    struct audit_mark *m = &tx->owed.items[tx->owed.count - 1];
+    INVARIANT(m->table == table && memcmp(m->row_id, row_id, ID_BYTES) == 0,
+              "the row that is known is the one that was changed last");
+    m->known_at = (uint32_t)tx->known.len;
+    tx_row_known_more(tx, columns, count);
+}
+
+enum err tx_known_check(struct store_tx *tx)
+{
+    AUTO(buf_done) struct buf b;
+
+    buf_init(&b, ROW_BYTES_MAX);
+    for (size_t i = 0; i < tx->owed.count; i++) {
+        const struct audit_mark *m = &tx->owed.items[i];
+        if (m->known_len == 0 || m != newest_mark(tx, m->table, m->row_id))
+            continue;
+        buf_reset(&b);
+        TRY(read_row(tx, m->table, m->row_id, &b));
+        ENSURE(span_eq(buf_span(&b), known_row(tx, m)), ERR_CORRUPT, "known_wrong",
+               "A row of %s is not what its command knew.", audited_of(m->table)->name);
+    }
+    return OK;
 }
 
 enum err store_row_scan(struct store_tx *tx, enum store_audit table,

@@ -34,7 +34,8 @@ RESULT store_entry_commitments(struct store_tx *tx, int64_t from_no, size_t max,
 
 /*
  * The audited columns of a row in one form: for each column 'n', or 'i' and 8 bytes, or 't' / 'b', u32 length and bytes. An
- * order's lines follow its columns. Appended to out. ERR_NOT_FOUND "no_row".
+ * order's lines follow its columns. Appended to out. As it is in the database, or as the command that has just changed it says
+ * (tx_row_known). ERR_NOT_FOUND "no_row".
  */
 RESULT store_row_encode(struct store_tx *tx, enum store_audit table, const uint8_t id[ID_BYTES],
                         struct buf *out);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/store/internal.h"
+
 static const char *const statuses[] = {"awaiting_payment", "paid",    "cancelled", "expired",
                                        "partly_refunded",  "refunded"};
 
@@ -141,6 +143,36 @@ enum err store_order_count_waiting(struct store_tx *tx, int64_t account_no, int6
                            SQL_ARGS(sv_int(account_no), sv_int(event_no)), ret_count);
 }
 
+static struct store_value time_or_null(int64_t ms)
+{
+    return ms ? sv_int(ms) : sv_null();
+}
+
+/* The digest has the lines by place. Given in another order they are read again. */
+static bool by_place(const struct order_line *lines, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (lines[i - 1].place_no >= lines[i].place_no)
+            return false;
+    return true;
+}
+
+static void order_known(struct store_tx *tx, const struct order_row *o,
+                        const struct order_line *lines, size_t count)
+{
+    if (!by_place(lines, count))
+        return;
+    tx_row_known(
+        tx, AUDIT_sale_order, o->id.b,
+        SQL_ARGS(sv_id(o->id), sv_int(o->organiser_no), sv_int(o->event_no), sv_int(o->account_no),
+                 sv_id(o->hold), sv_str(statuses[o->status]), sv_int(o->amount.amount_minor),
+                 sv_str(o->amount.currency.code), sv_int(o->created_ms), sv_int(o->pay_until_ms),
+                 time_or_null(o->cancel_ms), time_or_null(o->ended_ms), sv_int(o->version)));
+    for (size_t i = 0; i < count; i++)
+        tx_row_known_more(tx, SQL_ARGS(sv_int(lines[i].place_no), sv_int(lines[i].category_no),
+                                       sv_int(lines[i].price_minor), sv_int(lines[i].fee_minor)));
+}
+
 enum err store_order_insert(struct store_tx *tx, const struct order_row *o,
                             const struct order_line *lines, size_t count)
 {
@@ -149,7 +181,7 @@ enum err store_order_insert(struct store_tx *tx, const struct order_row *o,
         SQL_ARGS(sv_id(o->id), sv_int(o->organiser_no), sv_int(o->event_no), sv_int(o->account_no),
                  sv_id(o->hold), sv_str(statuses[o->status]), sv_int(o->amount.amount_minor),
                  sv_str(o->amount.currency.code), sv_int(o->created_ms), sv_int(o->pay_until_ms),
-                 o->ended_ms ? sv_int(o->ended_ms) : sv_null(), sv_int(o->return_no)),
+                 time_or_null(o->ended_ms), sv_int(o->return_no)),
         NULL));
     for (size_t i = 0; i < count; i++)
         TRY(store_exec(tx, SQL_order_line_insert,
@@ -157,20 +189,27 @@ enum err store_order_insert(struct store_tx *tx, const struct order_row *o,
                                 sv_int(lines[i].category_no), sv_int(lines[i].price_minor),
                                 sv_int(lines[i].fee_minor)),
                        NULL));
+    order_known(tx, o, lines, count);
     return OK;
 }
 
-enum err store_order_set_status(struct store_tx *tx, struct order_id id, enum order_status from,
-                                enum order_status to, int64_t ended_ms)
+/* Why the version is asked for: each statement that changes an order counts it, so this is the row that was read. */
+enum err store_order_set_status(struct store_tx *tx, struct order_row *o,
+                                const struct order_line *lines, size_t count, enum order_status to,
+                                int64_t ended_ms)
 {
     int64_t changed;
 
-    TRY(store_exec_audited(
-        tx, SQL_order_set_status, id.b,
-        SQL_ARGS(sv_id(id), sv_str(statuses[to]), sv_int(ended_ms), sv_str(statuses[from])),
-        &changed));
+    TRY(store_exec_audited(tx, SQL_order_set_status, o->id.b,
+                           SQL_ARGS(sv_id(o->id), sv_str(statuses[to]), sv_int(ended_ms),
+                                    sv_str(statuses[o->status]), sv_int(o->version)),
+                           &changed));
     ENSURE(changed == 1, ERR_CONFLICT, "order_state", "The order is not %s any more.",
-           statuses[from]);
+           statuses[o->status]);
+    o->status = to;
+    o->ended_ms = ended_ms;
+    o->version++;
+    order_known(tx, o, lines, count);
     return OK;
 }
 
@@ -184,7 +223,15 @@ enum err store_order_set_cancel(struct store_tx *tx, struct order_id id, bool *r
     return OK;
 }
 
-enum err store_order_touch(struct store_tx *tx, struct order_id id)
+enum err store_order_touch(struct store_tx *tx, struct order_row *o, const struct order_line *lines,
+                           size_t count)
 {
-    return store_exec_audited(tx, SQL_order_touch, id.b, SQL_ARGS(sv_id(id)), NULL);
+    int64_t changed;
+
+    TRY(store_exec_audited(tx, SQL_order_touch, o->id.b, SQL_ARGS(sv_id(o->id), sv_int(o->version)),
+                           &changed));
+    ENSURE(changed == 1, ERR_CONFLICT, "order_state", "The order has changed meanwhile.");
+    o->version++;
+    order_known(tx, o, lines, count);
+    return OK;
 }

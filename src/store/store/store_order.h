@@ -62,12 +62,17 @@ RESULT store_order_count_waiting(struct store_tx *tx, int64_t account_no, int64_
 /* The row and its lines, audited. */
 RESULT store_order_insert(struct store_tx *tx, const struct order_row *row,
                           const struct order_line *lines, size_t count);
-/* ERR_CONFLICT "order_state" unless the status was `from`. */
-RESULT store_order_set_status(struct store_tx *tx, struct order_id id, enum order_status from,
-                              enum order_status to, int64_t ended_ms);
+/*
+ * The order is one that was read in this transaction, with its lines; it is then what the row is. ERR_CONFLICT "order_state" when
+ * the row has another status or version. Audited.
+ */
+RESULT store_order_set_status(struct store_tx *tx, struct order_row *order,
+                              const struct order_line *lines, size_t count, enum order_status to,
+                              int64_t ended_ms);
 /* Note the wish to cancel; ret_first is false when it was noted before or the order has ended. */
 RESULT store_order_set_cancel(struct store_tx *tx, struct order_id id, bool *ret_first);
-/* Grow the version, so that waiting readers look again. */
-RESULT store_order_touch(struct store_tx *tx, struct order_id id);
+/* Grow the version, so that waiting readers look again. The order and its lines as above. */
+RESULT store_order_touch(struct store_tx *tx, struct order_row *order,
+                         const struct order_line *lines, size_t count);
 
 #endif

@@ -28,6 +28,7 @@ struct payment_row {
     struct money amount;
     int64_t captured_minor, refunded_minor;
     int64_t tries, next_ms;
+    int64_t created_ms;
 };
 
 struct refund_row {
@@ -56,13 +57,14 @@ RESULT store_payment_newest(struct store_tx *tx, struct order_id order,
 RESULT store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *rows, size_t max,
                           size_t *ret_count);
 
-/* A new attempt in state creating, due now. Needs its ledger entry. */
+/* A new attempt in state creating, due and made now. Needs its ledger entry. */
 RESULT store_payment_insert(struct store_tx *tx, const struct payment_row *row);
-/* creating -> open; ERR_CONFLICT "payment_state" otherwise. */
-RESULT store_payment_set_open(struct store_tx *tx, struct payment_id id, const char *session_ref,
-                              const char *url, int64_t next_ms);
-RESULT store_payment_set_captured(struct store_tx *tx, struct payment_id id, const char *intent_ref,
-                                  int64_t captured_minor);
+/* The payment is one that was read in this transaction. creating -> open; ERR_CONFLICT "payment_state" otherwise. */
+RESULT store_payment_set_open(struct store_tx *tx, const struct payment_row *payment,
+                              const char *session_ref, const char *url, int64_t next_ms);
+/* The same. From any other state; ERR_CONFLICT "payment_state" when it is captured, or not what was read. */
+RESULT store_payment_set_captured(struct store_tx *tx, const struct payment_row *payment,
+                                  const char *intent_ref, int64_t captured_minor);
 /* creating or open -> expired or failed. */
 RESULT store_payment_set_ended(struct store_tx *tx, struct payment_id id, enum payment_state state);
 RESULT store_payment_add_refunded(struct store_tx *tx, struct payment_id id, int64_t amount_minor);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/store/internal.h"
+
 static const char *const statuses[] = {"valid", "suspended", "refunded", "revoked", "superseded"};
 
 const char *ticket_status_name(enum ticket_status status)
@@ -105,13 +107,21 @@ enum err store_tickets_of_account(struct store_tx *tx, int64_t account_no,
 
 enum err store_ticket_insert(struct store_tx *tx, const struct ticket_row *t)
 {
-    return store_exec_audited(
+    TRY(store_exec_audited(
         tx, SQL_ticket_insert, t->id.b,
         SQL_ARGS(sv_id(t->id), sv_int(t->organiser_no), sv_int(t->event_no), sv_int(t->place_no),
                  sv_int(t->generation), sv_id(t->order), sv_int(t->account_no),
                  sv_int(t->category_no), sv_int(t->price_minor), sv_int(t->fee_minor),
                  sv_str(t->currency.code), sv_id(t->last_entry), sv_int(t->issued_ms)),
-        NULL);
+        NULL));
+    tx_row_known(tx, AUDIT_ticket, t->id.b,
+                 SQL_ARGS(sv_id(t->id), sv_int(t->organiser_no), sv_int(t->event_no),
+                          sv_int(t->place_no), sv_int(t->place_no), sv_int(t->generation),
+                          sv_id(t->order), sv_int(t->account_no), sv_int(t->category_no),
+                          sv_int(t->price_minor), sv_int(t->fee_minor), sv_str(t->currency.code),
+                          sv_str(statuses[TICKET_VALID]), sv_int(1), sv_id(t->last_entry),
+                          sv_int(t->issued_ms)));
+    return OK;
 }
 
 enum err store_ticket_set_entry(struct store_tx *tx, struct ticket_id id, struct entry_id entry)

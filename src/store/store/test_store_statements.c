@@ -134,6 +134,23 @@ static void an_exempt_statement_sets_only_what_carries_no_fact(void **state)
     assert_false(sets_no_fact("DELETE FROM payment WHERE id = ?1"));
 }
 
+/* What a command read of an order is asked for again by its version alone, so no change may leave it as it is. */
+static void every_change_of_an_order_counts_its_version(void **state)
+{
+    size_t updates = 0;
+
+    (void)state;
+    for (int i = 0; i < SQL_COUNT; i++) {
+        const struct statement *st = store_statement((enum store_sql)i);
+        if (st->audit != AUDIT_sale_order || strncmp(st->sql, "UPDATE ", 7) != 0)
+            continue;
+        updates++;
+        if (!strstr(st->sql, "version = version + 1"))
+            fail_msg("%s changes an order and not its version", st->name);
+    }
+    assert_true(updates > 0);
+}
+
 static void the_reader_of_statements_sees_writes_wherever_they_stand(void **state)
 {
     bool writes;
@@ -261,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_write_of_an_audited_table_carries_its_tag_and_nothing_else_does),
         cmocka_unit_test(an_exempt_statement_sets_only_what_carries_no_fact),
+        cmocka_unit_test(every_change_of_an_order_counts_its_version),
         cmocka_unit_test(the_reader_of_statements_sees_writes_wherever_they_stand),
         cmocka_unit_test(no_statement_needs_what_only_one_database_has),
         cmocka_unit_test(every_statement_prepares_against_the_migrated_schema),
