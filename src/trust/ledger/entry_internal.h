@@ -44,7 +44,8 @@ struct ledger {
     struct mac_key commitment; /* Kc: public */
     /* What the next entry's number is, as long as nothing was undone since (store_undone). Of the one write transaction. */
     uint64_t undone;
-    int64_t next_no; /* 0: to be asked */
+    int64_t next_no;         /* 0: to be asked */
+    struct sealing *sealing; /* of the one append that runs; its memory stays for the next */
 };
 
 struct group_key {

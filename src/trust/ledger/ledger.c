@@ -7,25 +7,7 @@
 #include "store/store/notes.h"
 #include "trust/ledger/entry_internal.h"
 
-enum { ROW_ENCODED_MAX = 256 * 1024 * 1024 };
-
-enum err ledger_new(struct keyring *keyring, struct ledger **ret_ledger)
-{
-    struct ledger *l = calloc(1, sizeof *l);
-    uint8_t kc[SHA256_BYTES];
-
-    ENSURE(l, ERR_NOMEM, "no_memory", "No memory for the ledger.");
-    sha256(SPAN_LIT("tk-ledger/commitment/1"), kc);
-    mac_key_init(&l->commitment, kc);
-    l->keyring = keyring;
-    *ret_ledger = l;
-    return OK;
-}
-
-void ledger_free(struct ledger *l)
-{
-    free(l);
-}
+enum { ROW_ENCODED_MAX = 256 * 1024 * 1024, KEPT_MAX = 32 * 1024 };
 
 void ledger_leaf(const uint8_t commitment[SHA256_BYTES], uint8_t ret_leaf[ENTRY_LEAF_BYTES])
 {
@@ -69,15 +51,82 @@ struct sealing {
     struct seal_value values[VALUES_MAX]; /* ascending */
     struct group_key groups[GROUPS_MAX];
     uint8_t head[HEAD_BYTES];
-    struct buf rows, list, out; /* list: field, digest as committed */
+    /* row: one, encoded; rows: their digests; list: field, digest as committed; plain: of one group; out: what is stored */
+    struct buf row, rows, list, plain, out;
 };
 
-static void sealing_done(struct sealing *s)
+enum err ledger_new(struct keyring *keyring, struct ledger **ret_ledger)
 {
-    buf_done(&s->rows);
-    buf_done(&s->list);
-    buf_done(&s->out);
+    struct ledger *l = calloc(1, sizeof *l);
+    uint8_t kc[SHA256_BYTES];
+
+    ENSURE(l, ERR_NOMEM, "no_memory", "No memory for the ledger.");
+    struct sealing *s = l->sealing = calloc(1, sizeof *s);
+    if (!s) {
+        free(l);
+        FAIL(ERR_NOMEM, "no_memory", "No memory for the ledger.");
+    }
+    buf_init(&s->row, ROW_ENCODED_MAX);
+    buf_init(&s->rows, ENTRY_ROWS_MAX * ENTRY_ROW_BYTES);
+    buf_init(&s->list, VALUES_MAX * 33);
+    buf_init(&s->plain, PLAIN_MAX);
+    buf_init(&s->out, SEALED_MAX);
+    sha256(SPAN_LIT("tk-ledger/commitment/1"), kc);
+    mac_key_init(&l->commitment, kc);
+    l->keyring = keyring;
+    *ret_ledger = l;
+    return OK;
+}
+
+void ledger_free(struct ledger *l)
+{
+    if (!l)
+        return;
+    buf_done(&l->sealing->row);
+    buf_done(&l->sealing->rows);
+    buf_done(&l->sealing->list);
+    buf_done(&l->sealing->plain);
+    buf_done(&l->sealing->out);
+    free(l->sealing);
+    free(l);
+}
+
+/* Why not on the stack: each entry would set 12 kB to zero and allocate five buffers. */
+static struct sealing *sealing_begin(struct store_tx *tx, struct ledger *l,
+                                     const struct entry_draft *d)
+{
+    struct sealing *s = l->sealing;
+
+    s->tx = tx;
+    s->l = l;
+    s->d = d;
+    s->at_ms = store_now_ms(tx);
+    s->value_count = s->group_count = 0;
+    buf_reset(&s->list);
+    buf_reset(&s->out);
+    return s;
+}
+
+static void clear(struct buf *b)
+{
+    if (b->cap > KEPT_MAX) { /* a plan's row was in it */
+        buf_done(b);
+        return;
+    }
+    if (b->len > 0)
+        wipe(b->data, b->len);
+    buf_reset(b);
+}
+
+/* Nothing that is secret stays. */
+static void sealing_end(struct sealing **sealing)
+{
+    struct sealing *s = *sealing;
+
     wipe(s->groups, s->group_count * sizeof s->groups[0]);
+    clear(&s->row);
+    clear(&s->rows);
+    clear(&s->plain);
 }
 
 static enum err load_key(struct sealing *s, uint8_t scope, int64_t subject, struct mac_key *ret_key)
@@ -117,16 +166,13 @@ static void add_value(struct sealing *s, uint8_t field, uint8_t group, struct sp
 
 static enum err digest_rows(struct sealing *s)
 {
-    AUTO(buf_done) struct buf b;
     uint8_t digest[SHA256_BYTES];
 
-    buf_init(&b, ROW_ENCODED_MAX);
-    buf_init(&s->rows, ENTRY_ROWS_MAX * ENTRY_ROW_BYTES);
     for (size_t i = 0; i < s->d->row_count; i++) {
         const struct entry_row *r = &s->d->rows[i];
-        buf_reset(&b);
-        TRY(store_row_encode(s->tx, (enum store_audit)r->table, r->id, &b));
-        row_digest_of((enum store_audit)r->table, buf_span(&b), digest);
+        clear(&s->row);
+        TRY(store_row_encode(s->tx, (enum store_audit)r->table, r->id, &s->row));
+        row_digest_of((enum store_audit)r->table, buf_span(&s->row), digest);
         buf_put_u8(&s->rows, r->table);
         buf_put(&s->rows, r->id, ID_BYTES);
         buf_put(&s->rows, digest, sizeof digest);
@@ -160,13 +206,14 @@ static enum err gather(struct sealing *s)
     return OK;
 }
 
-static enum err seal_group(struct sealing *s, size_t g, struct buf *plain)
+static enum err seal_group(struct sealing *s, size_t g)
 {
     static const uint8_t zero_iv[AES256GCM_IV_BYTES]; /* the key is of this entry and group alone */
     AUTO(secret32_wipe) struct secret32 key;
+    struct buf *plain = &s->plain;
     uint8_t aad[BOX_AAD_BYTES];
 
-    buf_reset(plain);
+    clear(plain);
     for (size_t i = 0; i < s->value_count; i++) {
         if (s->values[i].group != g)
             continue;
@@ -187,12 +234,8 @@ static enum err seal_group(struct sealing *s, size_t g, struct buf *plain)
 
 static enum err seal(struct sealing *s)
 {
-    AUTO(buf_done) struct buf plain;
     uint8_t digest[SHA256_BYTES];
 
-    buf_init(&plain, PLAIN_MAX);
-    buf_init(&s->list, VALUES_MAX * 33);
-    buf_init(&s->out, SEALED_MAX);
     buf_put_u8(&s->out, ENTRY_VERSION);
     buf_put_u8(&s->out, (uint8_t)s->value_count);
     for (size_t i = 0; i < s->value_count; i++) {
@@ -206,7 +249,7 @@ static enum err seal(struct sealing *s)
     }
     buf_put_u8(&s->out, (uint8_t)s->group_count);
     for (size_t g = 0; g < s->group_count; g++)
-        TRY(seal_group(s, g, &plain));
+        TRY(seal_group(s, g));
     TRY(buf_check(&s->list));
     return buf_check(&s->out);
 }
@@ -241,21 +284,20 @@ static enum err next_number(struct store_tx *tx, struct ledger *l, int64_t *ret_
 enum err ledger_append(struct store_tx *tx, struct ledger *l, struct entry_draft *d,
                        int64_t *ret_entry_no)
 {
-    AUTO(sealing_done)
-    struct sealing s = {.tx = tx, .l = l, .d = d, .at_ms = store_now_ms(tx)};
+    AUTO(sealing_end) struct sealing *s = sealing_begin(tx, l, d);
     struct stored_entry row = {.id = d->id,
                                .kind = d->kind,
                                .organiser_no = d->organiser_no,
                                .event_no = d->event_no,
-                               .at_ms = s.at_ms};
+                               .at_ms = s->at_ms};
 
     TRY(check_draft(d));
     d->spent = true;
-    TRY(gather(&s));
-    TRY(seal(&s));
-    commitment_make(l, &s.groups[0], &d->id, (uint8_t)s.value_count, buf_span(&s.list),
+    TRY(gather(s));
+    TRY(seal(s));
+    commitment_make(l, &s->groups[0], &d->id, (uint8_t)s->value_count, buf_span(&s->list),
                     row.commitment);
-    row.sealed = buf_span(&s.out);
+    row.sealed = buf_span(&s->out);
     TRY(next_number(tx, l, &row.entry_no));
     TRY(store_entry_insert(tx, &row));
     for (size_t i = 0; i < d->row_count; i++)

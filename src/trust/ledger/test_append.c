@@ -261,6 +261,11 @@ static void incomplete_and_impossible_drafts_are_refused(void **state)
     assert_int_equal(store_testing_run(&f.t, too_large, NULL), ERR_LIMIT);
     assert_int_equal(store_testing_run(&f.t, no_such_row, NULL), ERR_NOT_FOUND);
     assert_int_equal(store_testing_number(&f.t, "SELECT count(*) FROM entry"), 0);
+    /* Nothing of them is left for the next. */
+    struct issue i = {fixture_person(), {{0}}, -1};
+    ticket_row();
+    assert_int_equal(store_testing_run(&f.t, issue, &i), OK);
+    assert_int_equal(open_no(i.entry_no), OK);
 }
 
 static enum err digest_all(struct store_tx *tx, void *context)
