@@ -59,7 +59,7 @@ def read_costs():
 
 def write_costs(counts):
     COSTS.write_text("# Instructions of one of each, as callgrind counts them: gcc -O2, Debian 12, AVX2 without SHA extensions (which\n"
-                     "# valgrind does not know: a third of these are SHA-256 in plain code). Written by tests/scenario/test_cost.py.\n"
+                     "# valgrind does not know: of a sale, nearly half are SHA-256 in plain code). Written by tests/scenario/test_cost.py.\n"
                      + "".join(f"{name} {counts[name]}\n" for name in counts))
 
 
