@@ -65,7 +65,11 @@ RESULT seat_map_facts(struct seat_map *map, struct store_tx *snapshot,
                       struct event_facts **ret_facts);
 /* The same without a snapshot, as of the newest commit; NULL when it would have to be read. */
 struct event_facts *seat_map_facts_kept(struct seat_map *map);
-/* Is the place held, ordered or sold for sure, and not by this hold? False also when it is not known. Any thread. */
+/*
+ * Is the place held, ordered or sold for sure, and not by this hold? False also when it is not known. Any thread. A hold counts from
+ * when the writer made it, a moment before it is durable: whoever is refused for one that a loss of power then undoes finds the
+ * place free again, as after any hold that was given back.
+ */
 bool seat_map_taken_by_another(struct seat_map *map, uint32_t place, struct hold_id hold);
 uint64_t seat_map_version(struct seat_map *map);
 

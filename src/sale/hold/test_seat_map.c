@@ -305,6 +305,46 @@ static void a_place_that_was_given_back_is_nobodys(void **state)
     assert_false(taken_from(5, 4));
 }
 
+static struct store_note place_note(uint32_t place_no, enum place_state state, uint8_t hold)
+{
+    int64_t tag = state == PLACE_HELD ? (int64_t)HOLD_TAG(HOLD_ID(hold)) << 32 : 0;
+
+    return (struct store_note){.kind = NOTE_PLACE,
+                               .a = 1,
+                               .b = place_no,
+                               .c = (int64_t)state | tag,
+                               .d = STORE_TESTING_NOW_MS + 60000};
+}
+
+static void a_place_is_anothers_from_when_the_writer_gave_it(void **state)
+{
+    const struct store_note held = place_note(5, PLACE_HELD, 2),
+                            again = place_note(5, PLACE_HELD, 4),
+                            back = place_note(5, PLACE_FREE, 2);
+    (void)state;
+    seat_maps_released(maps, &held, 1);
+    assert_true(taken_from(5, 4));
+    assert_false(taken_from(5, 2) || taken_from(6, 4));
+    assert_int_equal(shown(5), SEAT_FREE); /* nobody else is told yet */
+    seat_maps_lost(maps);
+    assert_false(taken_from(5, 4));
+    seat_maps_released(maps, &held, 1);
+    seat_maps_released(maps, &back, 1);
+    assert_false(taken_from(5, 4));
+    /* Given back and taken anew in the next batch, while the first one is published. */
+    seat_maps_released(maps, &held, 1);
+    seat_maps_released(maps, &back, 1);
+    seat_maps_released(maps, &again, 1);
+    seat_maps_committed(maps, &held, 1);
+    seat_maps_committed(maps, &back, 1);
+    assert_true(taken_from(5, 2));
+    assert_false(taken_from(5, 4));
+    seat_maps_committed(maps, &again, 1);
+    assert_true(taken_from(5, 2));
+    assert_true(seat_maps_tick(maps, STORE_TESTING_NOW_MS + 60001));
+    assert_false(taken_from(5, 2)); /* a hold that is over leaves no claim */
+}
+
 /* --- what is known of the event ---------------------------------------------------------------------------------------- */
 
 struct facts_call {
@@ -416,6 +456,7 @@ int main(void)
         TEST(loading_reads_the_rows),
         TEST(a_place_is_known_to_be_anothers),
         TEST(a_place_that_was_given_back_is_nobodys),
+        TEST(a_place_is_anothers_from_when_the_writer_gave_it),
         TEST(the_facts_of_an_event_are_read_once_and_shared),
         TEST(a_changed_event_is_read_anew),
         TEST(what_an_old_snapshot_reads_is_not_kept),
