@@ -155,6 +155,7 @@ enum err api_hold_post(struct call *c)
     TRY(json_object_end(&root));
     if (req->want == HOLD_NAMED)
         TRY(refuse_taken(c, req));
+    c->refused_at_once = true; /* the same is said by refuse_taken without asking the writer */
     return call_write(c, hold_write, args);
 }
 

@@ -91,6 +91,7 @@ struct call {
     /* Left by call_write. */
     enum err (*write)(struct call *c);
     enum writer_lane lane;
+    bool refused_at_once; /* struct command */
     bool has_key;
     uint8_t key_hash[32], fingerprint[32];
     struct err_info failure; /* the write's, when `refused` */

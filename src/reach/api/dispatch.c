@@ -353,6 +353,7 @@ static void submit_write(struct call *c)
     c->command.run = run_write;
     c->command.done = write_done;
     c->command.lane = c->lane;
+    c->command.refused_at_once = c->refused_at_once;
     if (writer_submit(c->api->writer, &c->command) != OK) {
         reply_error(c, err_last());
         struct http_exchange *x = c->x;

@@ -553,6 +553,43 @@ static void a_batch_lost_meanwhile_takes_nothing_with_it(void **state)
     assert_int_equal(store_testing_number(&rig->t, "SELECT count(*) FROM job"), CROWD + 1);
 }
 
+static void a_refusal_that_may_be_told_at_once_waits_for_nothing(void **state)
+{
+    static struct job first, gate, refused, patient, failing;
+    struct rig *rig = *state;
+
+    start_on_slow_disk(rig);
+    close_gate(rig, &gate);
+    submit_job(rig, &first, 1);
+    refused = new_job(rig, 2, LANE_SALE);
+    refused.fail_with = ERR_CONFLICT;
+    refused.fail_first = refused.command.refused_at_once = true;
+    assert_int_equal(writer_submit(rig->writer, &refused.command), OK);
+    patient = new_job(rig, 3, LANE_SALE);
+    patient.fail_with = ERR_CONFLICT;
+    patient.fail_first = true;
+    assert_int_equal(writer_submit(rig->writer, &patient.command), OK);
+    failing = new_job(rig, 4, LANE_SALE);
+    failing.fail_with = ERR_LIMIT; /* half way: all run again */
+    assert_int_equal(writer_submit(rig->writer, &failing.command), OK);
+    open_gate(rig);
+    allow_syncs(1); /* the gate's */
+    wait_sync_begun(2);
+    wait_ended(rig, 2);
+    assert_int_equal(rig->order[0], -1);
+    assert_int_equal(rig->order[1], 2);
+    assert_int_equal(refused.got, ERR_CONFLICT);
+    assert_int_equal(ended_so_far(rig), 2);
+    allow_syncs(1);
+    wait_ended(rig, 5);
+    assert_int_equal(refused.runs, 1);
+    assert_int_equal(refused.done_calls, 1);
+    assert_int_equal(patient.runs, 2);
+    assert_int_equal(patient.got, ERR_CONFLICT);
+    assert_int_equal(failing.got, ERR_LIMIT);
+    assert_int_equal(first.got, OK);
+}
+
 static void a_lone_batch_is_synced_before_the_next_runs(void **state)
 {
     static struct job first, second;
@@ -696,6 +733,7 @@ int main(void)
         CASE(stopping_runs_what_waits_and_refuses_what_comes),
         CASE(the_next_batch_runs_while_one_is_synced_and_nothing_is_told_before),
         CASE(a_batch_lost_meanwhile_takes_nothing_with_it),
+        CASE(a_refusal_that_may_be_told_at_once_waits_for_nothing),
         CASE(a_lone_batch_is_synced_before_the_next_runs),
         CASE(a_snapshot_of_what_is_not_durable_waits_or_knows_it),
         CASE(the_log_stays_bounded_though_a_reader_holds_it_for_a_while),

@@ -29,6 +29,7 @@ struct lane {
 struct batch {
     struct command **commands; /* batch_max places */
     size_t count, failed;
+    bool refused; /* some were at once, and wait to be sent */
     struct store_note *notes;
     size_t note_count, note_cap;
 };
@@ -142,11 +143,14 @@ static void end_commands(struct writer *w, struct batch *b, const struct err_inf
 {
     for (size_t i = 0; i < b->count; i++) {
         struct command *c = b->commands[i];
+        if (!c) /* refused at once */
+            continue;
         if (lost)
             c->error = *lost;
         c->done(c, c->error.code == OK ? NULL : &c->error);
     }
     b->count = b->failed = 0;
+    b->refused = false;
     if (w->config.ended)
         w->config.ended(w->config.context);
 }
@@ -199,6 +203,15 @@ static enum err run_command(struct store_tx *tx, void *context)
     return c->run(tx, c);
 }
 
+static void refuse_now(struct writer *w, size_t i)
+{
+    struct command *c = w->open->commands[i];
+
+    w->open->commands[i] = NULL;
+    w->open->refused = true;
+    c->done(c, &c->error);
+}
+
 /*
  * Run the commands from first on in the open transaction. Not OK: it is gone, and no command of the batch happened; *ret_again says
  * that it was lost to one that failed half way, so that all of them run again, each in a savepoint.
@@ -214,6 +227,10 @@ static enum err run_from(struct writer *w, size_t first, bool *ret_again)
         TRY(tx_begin(w->store, &w->tx));
     for (size_t i = first; i < b->count; i++) {
         struct command *c = b->commands[i];
+        if (!c) { /* in the run before */
+            b->failed++;
+            continue;
+        }
         if (w->flight == SYNCED)
             land(w);
         enum err code =
@@ -230,6 +247,8 @@ static enum err run_from(struct writer *w, size_t first, bool *ret_again)
         if (code != OK) {
             err_save(&c->error);
             b->failed++;
+            if (c->refused_at_once)
+                refuse_now(w, i);
         } else if (w->config.released && w->tx->note_count > first_note) {
             w->config.released(w->config.context, w->tx->notes + first_note,
                                w->tx->note_count - first_note);
@@ -253,8 +272,12 @@ static void run_taken(struct writer *w, size_t first)
         w->open->failed = 0;
         code = run_from(w, 0, &again);
     }
-    if (code != OK)
+    if (code != OK) {
         lose(w, code);
+    } else if (w->open->refused && w->config.ended) {
+        w->open->refused = false;
+        w->config.ended(w->config.context);
+    }
 }
 
 /* The transaction's notes go with the batch, whose old ones make room for the next transaction's. */

@@ -27,6 +27,11 @@ struct command {
      */
     void (*done)(struct command *c, const struct err_info *error);
     enum writer_lane lane;
+    /*
+     * When it is refused, `done` need not wait for the disk: the refusal promises nothing, and may have rested on a command that
+     * is undone.
+     */
+    bool refused_at_once;
     struct command *next;  /* the queue's */
     struct err_info error; /* the queue's */
 };
