@@ -30,7 +30,7 @@
 enum {
     SIGNER_TIMEOUT_MS = 10000,
     STOP_GRACE_MS = 3000,
-    SEQUENCE_EVERY_MS = 350,
+    SEQUENCE_EVERY_MS = 300, /* from beginning to beginning */
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
     EVENT_MEMORY_MAX = 1 << 20,

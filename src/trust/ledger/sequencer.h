@@ -61,7 +61,8 @@ struct sequencer_thread_config {
     struct sequencer
         *sequencer; /* stays the caller's; not touched by others while the thread runs */
     struct store *store;
-    int64_t interval_ms; /* at least this long between two checkpoints, e.g. 100 */
+    int64_t
+        interval_ms; /* at least this long from the beginning of one step to that of the next, e.g. 100 */
     /* On the thread, after each publication; may be NULL. */
     void (*published)(void *context, uint64_t size);
     /* Once, on the thread, which then ends: the process should stop selling. */

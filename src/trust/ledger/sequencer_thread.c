@@ -46,16 +46,18 @@ static void *run(void *context)
     struct sequencer_thread *t = context;
     struct err_info error;
     bool stopping = false;
+    int64_t begun_ms = clock_mono_ms(clock_system());
 
     thread_nice(NICE);
     while (!stopping) {
         pthread_mutex_lock(&t->lock);
-        wait_for(t, t->config.interval_ms, false);
+        wait_for(t, begun_ms + t->config.interval_ms - clock_mono_ms(clock_system()), false);
         t->idle = true;
         wait_for(t, IDLE_MS, true);
         t->idle = t->woken = false;
         stopping = t->stopping;
         pthread_mutex_unlock(&t->lock);
+        begun_ms = clock_mono_ms(clock_system());
         enum err e = drain(t);
         if (e == OK || e == ERR_BUSY)
             continue;
