@@ -300,8 +300,10 @@ static bool dispatch(struct http_conn *c)
     c->phase = PHASE_HANDLER;
     http_conn_deadline(c, INT64_MAX);
     config->handle(config->context, x);
-    if (x->deferred)
+    if (x->deferred) {
+        c->loop->deferred_count++;
         return false;
+    }
     http_conn_answer(c);
     return true;
 }

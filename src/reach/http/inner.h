@@ -91,7 +91,7 @@ struct http_loop {
     int epoll, spare_fd;
     struct http_source wake;
     int64_t now_ms, tick, stop_at_ms;
-    bool stopping;
+    bool stopping, worked; /* worked: in the round before */
     int64_t date_at_s;
     char date[40];
 
@@ -104,6 +104,7 @@ struct http_loop {
     struct http_conn *wheel[WHEEL_SLOTS];
     struct http_conn *ready, *dead;
     size_t conn_count, exchange_count;
+    size_t deferred_count; /* exchanges that another thread has */
     struct http_exchange *spare_exchanges;
     size_t spare_exchange_count;
     uint8_t *spare_inputs[LOOP_POOL_MAX];

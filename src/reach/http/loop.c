@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,7 @@ static void take_deliveries(struct http_loop *loop)
         const struct http_config *config = &loop->server->config;
         next = x->next;
         x->deferred = false;
+        loop->deferred_count--;
         if (x->complete)
             x->complete(x->complete_context);
         if (x->conn) {
@@ -341,11 +343,30 @@ static void begin_stop(struct http_loop *loop)
     close_conns(loop, false);
 }
 
+/*
+ * Before it sleeps, the loop lets others run who wait for this processor: more requests come meanwhile, and one sleep and one wakeup
+ * serve them all. Not while another thread has an exchange of this loop: its answer is not to wait for strangers.
+ */
+static int wait_for_events(struct http_loop *loop)
+{
+    int n = 0;
+
+    if (loop->deferred_count == 0 && loop->worked) {
+        (void)sched_yield();
+        n = epoll_wait(loop->epoll, loop->events, LOOP_EVENTS_MAX, 0);
+    }
+    if (n == 0)
+        n = epoll_wait(loop->epoll, loop->events, LOOP_EVENTS_MAX,
+                       lie_down(loop) ? WHEEL_TICK_MS : 0);
+    loop->worked = n > 0;
+    return n;
+}
+
 static bool run_round(struct http_loop *loop)
 {
     struct epoll_event *events = loop->events;
     struct http_server *server = loop->server;
-    int n = epoll_wait(loop->epoll, events, LOOP_EVENTS_MAX, lie_down(loop) ? WHEEL_TICK_MS : 0);
+    int n = wait_for_events(loop);
 
     INVARIANT(n >= 0 || errno == EINTR, "an epoll set can be waited for");
     loop->now_ms = clock_mono_ms(server->config.clock);
