@@ -17,6 +17,7 @@
  *   A3  a code that was validly signed and has no ticket row, or that of another place or a later generation, is never admitted and raises unknown_ticket;
  *   A4  alerts are raised in the transaction of the scan.
  */
+#include "sale/catalog/event_facts.h"
 #include "store/store/store_admission.h"
 #include "store/store/store_ticket.h"
 #include "trust/auth/auth.h"
@@ -58,7 +59,7 @@ RESULT device_revoke(struct store_tx *tx, struct ledger *ledger, struct device_i
  * of threads. A key id that is not known has the organiser's keys asked for again, at most once in ADMISSION_KEYS_AGAIN_MS.
  */
 struct admission_keys;
-enum { ADMISSION_KEYS_AGAIN_MS = 5000, ADMISSION_EVENTS_MAX = 256 };
+enum { ADMISSION_KEYS_AGAIN_MS = 5000, ADMISSION_EVENTS_MAX = 256, ADMISSION_SCANNERS_MAX = 4096 };
 /* signer and clock must outlive it. */
 RESULT admission_keys_new(const struct signer_client *signer, const struct clock *clock,
                           struct admission_keys **ret_keys);
@@ -98,6 +99,17 @@ struct scan_judged {
  */
 RESULT scan_judge(struct store_tx *tx, struct arena *a, struct admission_keys *keys,
                   const struct scan_request *req, struct scan_judged *ret_judged);
+
+/*
+ * The same from memory, for a scanner of which scan_judge has let a scan pass before: its key, organiser and event never change, and
+ * whether it was revoked meanwhile is asked by scan_record. facts: of the event that admission_known_event names. *ret_judged is false
+ * when rows are needed all the same; then scan_judge. Errors as there.
+ */
+RESULT scan_judge_known(const struct event_facts *facts, int64_t now_ms, struct arena *a,
+                        struct admission_keys *keys, const struct scan_request *req,
+                        struct scan_judged *ret, bool *ret_judged);
+/* The event of such a scanner; 0: not known. Any thread. */
+int64_t admission_known_event(struct admission_keys *keys, struct device_id device);
 
 struct scan_result {
     struct scan_id scan;

@@ -13,6 +13,16 @@ struct admission_ring {
 };
 struct credential_keys admission_ring_keys(struct admission_ring *ring);
 
+/* What of a scanner never changes. Bounded: who is crowded out is read again. */
+struct known_scanner {
+    struct device_id id;
+    int64_t no, organiser_no, event_no; /* event_no 0: a free place */
+    uint8_t public_key[ED25519_PUBLIC_BYTES];
+};
+void admission_keep_scanner(struct admission_keys *k, const struct known_scanner *scanner);
+bool admission_find_scanner(struct admission_keys *k, struct device_id id,
+                            struct known_scanner *ret_scanner);
+
 /* Is it time to look at the organiser's other events for a loaded one? True at most once in ADMISSION_KEYS_AGAIN_MS. */
 bool admission_neighbours_due(struct admission_keys *k, int64_t event_no);
 

@@ -23,6 +23,7 @@ struct admission_keys {
     pthread_rwlock_t lock;
     struct ring_event **events; /* each in guarded memory */
     size_t count;
+    struct known_scanner *scanners; /* by the end of their ids, which is random */
 };
 
 enum err admission_keys_new(const struct signer_client *signer, const struct clock *clock,
@@ -31,14 +32,18 @@ enum err admission_keys_new(const struct signer_client *signer, const struct clo
     struct admission_keys *k = calloc(1, sizeof *k);
     struct ring_event **events = calloc(ADMISSION_EVENTS_MAX, sizeof(struct ring_event *));
 
-    if (!k || !events || pthread_rwlock_init(&k->lock, NULL) != 0) {
+    struct known_scanner *scanners = calloc(ADMISSION_SCANNERS_MAX, sizeof *scanners);
+
+    if (!k || !events || !scanners || pthread_rwlock_init(&k->lock, NULL) != 0) {
         free(k);
         free(events);
+        free(scanners);
         FAIL(ERR_NOMEM, "no_memory", "There is no memory for the keys of the doors.");
     }
     k->signer = signer;
     k->clock = clock;
     k->events = events;
+    k->scanners = scanners;
     *ret_keys = k;
     return OK;
 }
@@ -51,7 +56,38 @@ void admission_keys_free(struct admission_keys *k)
         secret_free(k->events[i]);
     pthread_rwlock_destroy(&k->lock);
     free(k->events);
+    free(k->scanners);
     free(k);
+}
+
+static struct known_scanner *scanner_place(struct admission_keys *k, struct device_id id)
+{
+    return &k->scanners[get_u16be(id.b + ID_BYTES - 2) % ADMISSION_SCANNERS_MAX];
+}
+
+void admission_keep_scanner(struct admission_keys *k, const struct known_scanner *scanner)
+{
+    pthread_rwlock_wrlock(&k->lock);
+    *scanner_place(k, scanner->id) = *scanner;
+    pthread_rwlock_unlock(&k->lock);
+}
+
+bool admission_find_scanner(struct admission_keys *k, struct device_id id,
+                            struct known_scanner *ret_scanner)
+{
+    pthread_rwlock_rdlock(&k->lock);
+    const struct known_scanner *place = scanner_place(k, id);
+    bool found = place->event_no != 0 && device_id_eq(place->id, id);
+    if (found)
+        *ret_scanner = *place;
+    pthread_rwlock_unlock(&k->lock);
+    return found;
+}
+
+int64_t admission_known_event(struct admission_keys *k, struct device_id id)
+{
+    struct known_scanner scanner;
+    return admission_find_scanner(k, id, &scanner) ? scanner.event_no : 0;
 }
 
 /* Under the lock. */

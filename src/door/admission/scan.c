@@ -19,26 +19,43 @@ void scan_message(const struct scan_request *req, struct buf *out)
     buf_put_span(out, req->code);
 }
 
-static enum err check_device(struct store_tx *tx, struct arena *a, const struct scan_request *req,
-                             struct device_row *ret_device)
+static enum err check_size(const struct scan_request *req)
+{
+    ENSURE(req->sequence >= 1, ERR_INVALID, "bad_sequence", "Sequence numbers start at 1.");
+    ENSURE(req->scanned_at.len <= TIME_TEXT_MAX && req->code.len <= SCAN_CODE_MAX, ERR_INVALID,
+           "too_large", "The scan is larger than any code.");
+    return OK;
+}
+
+/* Why one answer: whoever has no key learns nothing about which scanners there are. */
+static enum err check_signature(enum err found, const uint8_t public_key[ED25519_PUBLIC_BYTES],
+                                const struct scan_request *req)
 {
     AUTO(buf_done) struct buf message = {0};
 
-    ENSURE(req->scanned_at.len <= TIME_TEXT_MAX && req->code.len <= SCAN_CODE_MAX, ERR_INVALID,
-           "too_large", "The scan is larger than any code.");
-    enum err e = store_device_by_id(tx, a, req->device, ret_device);
-    if (e == OK) {
+    if (found == OK) {
         buf_init(&message, 256 + SCAN_CODE_MAX);
         scan_message(req, &message);
         TRY(buf_check(&message));
-        e = ed25519_verify(ret_device->public_key, buf_span(&message), req->signature);
+        found = ed25519_verify(public_key, buf_span(&message), req->signature);
     }
-    /* Why one answer: whoever has no key learns nothing about which scanners there are. */
-    ENSURE(e != ERR_NOT_FOUND && e != ERR_DENIED, ERR_UNAUTHENTICATED, "bad_device_signature",
-           "The scan is not signed by a scanner of ours.");
-    TRY(e);
-    ENSURE(ret_device->active, ERR_DENIED, "device_revoked",
+    ENSURE(found != ERR_NOT_FOUND && found != ERR_DENIED, ERR_UNAUTHENTICATED,
+           "bad_device_signature", "The scan is not signed by a scanner of ours.");
+    return found;
+}
+
+static enum err check_device(struct store_tx *tx, struct arena *a, const struct scan_request *req,
+                             struct known_scanner *ret_scanner)
+{
+    struct device_row d;
+
+    TRY(check_size(req));
+    TRY(check_signature(store_device_by_id(tx, a, req->device, &d), d.public_key, req));
+    ENSURE(d.active, ERR_DENIED, "device_revoked",
            "This scanner was revoked and may not scan any more.");
+    *ret_scanner = (struct known_scanner){
+        .id = d.id, .no = d.no, .organiser_no = d.organiser_no, .event_no = d.event_no};
+    memcpy(ret_scanner->public_key, d.public_key, sizeof ret_scanner->public_key);
     return OK;
 }
 
@@ -65,20 +82,24 @@ static enum err load_neighbours(struct store_tx *tx, struct admission_keys *keys
     return OK;
 }
 
-static enum err read_code(struct store_tx *tx, struct admission_keys *keys,
+/* tx NULL: *ret_more tells that the code can only be read with rows. */
+static enum err read_code(struct store_tx *tx, int64_t now_ms, struct admission_keys *keys,
                           const struct event_row *event, struct span code,
-                          struct credential_verdict *ret_verdict)
+                          struct credential_verdict *ret_verdict, bool *ret_more)
 {
     struct admission_ring ring = {keys, event->organiser_no, event->no, false, false};
     struct credential_keys look_up = admission_ring_keys(&ring);
     struct credential_expect expect = {.event_number = (uint32_t)event->no,
-                                       .now_ms = store_now_ms(tx),
+                                       .now_ms = now_ms,
                                        .opens_ms = event->doors_ms,
                                        .closes_ms = event->ends_ms,
                                        .static_honoured = true};
 
     TRY(admission_keys_load(keys, event->organiser_no, event->no, false));
     TRY(credential_read(code, &look_up, &expect, ret_verdict));
+    *ret_more = !tx && (ring.issuer_missed || ring.gate_missed);
+    if (*ret_more)
+        return OK;
     if (ring.issuer_missed)
         TRY(admission_keys_load(keys, event->organiser_no, event->no, true));
     if (ring.gate_missed)
@@ -101,26 +122,73 @@ static enum err category_name(struct store_tx *tx, struct arena *a,
     return OK;
 }
 
+static void judged_by(struct scan_judged *j, const struct known_scanner *scanner,
+                      const struct event_row *event, struct span code)
+{
+    sha256(code, j->code_hash);
+    j->device_no = scanner->no;
+    j->organiser_no = scanner->organiser_no;
+    j->event_no = scanner->event_no;
+    j->entries_max = event->entries_max;
+    j->signature_checked = true;
+}
+
 enum err scan_judge(struct store_tx *tx, struct arena *a, struct admission_keys *keys,
                     const struct scan_request *req, struct scan_judged *ret_judged)
 {
     struct scan_judged j = {.category_name = ""};
-    struct device_row device;
+    struct known_scanner scanner;
     struct event_row event;
+    bool more;
 
-    ENSURE(req->sequence >= 1, ERR_INVALID, "bad_sequence", "Sequence numbers start at 1.");
-    TRY(check_device(tx, a, req, &device));
-    TRY(store_event_by_no(tx, a, device.event_no, &event));
-    TRY(read_code(tx, keys, &event, req->code, &j.verdict));
+    TRY(check_device(tx, a, req, &scanner));
+    admission_keep_scanner(keys, &scanner);
+    TRY(store_event_by_no(tx, a, scanner.event_no, &event));
+    TRY(read_code(tx, store_now_ms(tx), keys, &event, req->code, &j.verdict, &more));
     if (j.verdict.has_claims)
         TRY(category_name(tx, a, &j.verdict.claims, &j.category_name));
-    sha256(req->code, j.code_hash);
-    j.device_no = device.no;
-    j.organiser_no = device.organiser_no;
-    j.event_no = device.event_no;
-    j.entries_max = event.entries_max;
-    j.signature_checked = true;
+    judged_by(&j, &scanner, &event, req->code);
     *ret_judged = j;
+    return OK;
+}
+
+/* Of a ticket of this event. */
+static enum err known_category_name(const struct event_facts *facts, struct arena *a,
+                                    const struct ticket_claims *claims, const char **ret_name)
+{
+    uint64_t no = claims->entry_class;
+    const struct category_row *row =
+        no < COUNT_OF(facts->categories) ? facts->categories[no] : NULL;
+
+    if (!row)
+        return OK;
+    char *name = arena_text(a, span_text(row->name));
+    ENSURE(name, ERR_NOMEM, "no_memory", "No memory for a scan.");
+    *ret_name = name;
+    return OK;
+}
+
+enum err scan_judge_known(const struct event_facts *facts, int64_t now_ms, struct arena *a,
+                          struct admission_keys *keys, const struct scan_request *req,
+                          struct scan_judged *ret, bool *ret_judged)
+{
+    struct scan_judged j = {.category_name = ""};
+    struct known_scanner scanner;
+    bool more;
+
+    *ret_judged = false;
+    if (!admission_find_scanner(keys, req->device, &scanner) || scanner.event_no != facts->row.no)
+        return OK;
+    TRY(check_size(req));
+    TRY(check_signature(OK, scanner.public_key, req));
+    TRY(read_code(NULL, now_ms, keys, &facts->row, req->code, &j.verdict, &more));
+    if (more || (j.verdict.has_claims && j.verdict.claims.event_number != facts->row.no))
+        return OK;
+    if (j.verdict.has_claims)
+        TRY(known_category_name(facts, a, &j.verdict.claims, &j.category_name));
+    judged_by(&j, &scanner, &facts->row, req->code);
+    *ret = j;
+    *ret_judged = true;
     return OK;
 }
 

@@ -25,6 +25,7 @@ static void a_ticket_admits_once_and_then_says_where_and_when(void **state)
     assert_int_equal(r.entries_used, 1);
     assert_int_equal(r.entries_max, 1);
     assert_int_equal(r.first_ms, 0);
+    assert_int_equal(door.judged_from_memory, 1); /* too, and the same */
     assert_int_equal(number("SELECT count(*) FROM alert"), 0);
     assert_int_equal(number("SELECT sequence FROM ticket"), 2);
     at(DOORS_MS + 5000);
