@@ -179,6 +179,7 @@ static enum err same_content(void *self, const char *path, struct span content)
 
 struct making {
     int fd, parent;
+    bool has_temp;
     const char *name;
     char temp[TEMP_NAME_MAX];
 };
@@ -188,19 +189,20 @@ static enum err make_temp(struct system_disk *d, const struct disk_file *file, u
 {
     TRY(open_parent(d, file->path, true, &m->parent, &m->name));
     TRY(temp_name(m->name, m->temp, sizeof m->temp));
+    m->has_temp = true;
     TRY(write_temp(m->parent, file->path, m->temp, file->content, mode, &m->fd));
     /* Why ignored: it only begins what the fsync then waits for. */
     (void)sync_file_range(m->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return OK;
 }
 
-static enum err give_name(struct system_disk *d, const struct disk_file *file,
-                          const struct making *m)
+static enum err give_name(struct system_disk *d, const struct disk_file *file, struct making *m)
 {
     int linked = linkat(m->parent, m->temp, m->parent, m->name, 0);
     int why = errno;
 
     (void)unlinkat(m->parent, m->temp, 0);
+    m->has_temp = false;
     if (linked == 0)
         return OK;
     errno = why;
@@ -242,10 +244,12 @@ static enum err system_create_all(void *self, const struct disk_file *files, siz
 
     INVARIANT(count <= DISK_FILES_MAX, "so many files are made at once");
     for (size_t i = 0; i < count; i++)
-        making[i].fd = making[i].parent = -1;
+        making[i] = (struct making){.fd = -1, .parent = -1};
     enum err e = make_all(self, files, count, mode, making);
     for (size_t i = 0; i < count; i++) {
         close_fd(&making[i].fd);
+        if (making[i].has_temp)
+            (void)unlinkat(making[i].parent, making[i].temp, 0);
         close_fd(&making[i].parent);
     }
     return e;

@@ -118,12 +118,14 @@ static void many_files_are_made_at_once(void **state)
     const struct disk_file others[] = {
         {"a/3", SPAN_LIT("three")}, {"a/b/2", SPAN_LIT("two")}, {"top", SPAN_LIT("top")}};
     const struct disk_file bad[] = {{"a/b/2", SPAN_LIT("twice")}, {"../x", SPAN_LIT("x")}};
+    const struct disk_file half[] = {{"a/b/4", SPAN_LIT("four")}, {"../x", SPAN_LIT("x")}};
 
     assert_int_equal(d->create_all(d->self, files, 0, 0600), OK);
     assert_int_equal(d->create_all(d->self, files, 2, 0600), OK);
     assert_int_equal(d->create_all(d->self, others, 3, 0600), OK); /* one was there */
     assert_int_equal(d->create_all(d->self, bad, 1, 0600), ERR_CONFLICT);
     assert_int_equal(d->create_all(d->self, bad + 1, 1, 0600), ERR_INVALID);
+    assert_int_equal(d->create_all(d->self, half, 2, 0600), ERR_INVALID);
     check_content(p, "a/b/1", "one");
     check_content(p, "a/b/2", "two");
     check_content(p, "a/3", "three");

@@ -155,7 +155,8 @@ enum err api_hold_post(struct call *c)
     TRY(json_object_end(&root));
     if (req->want == HOLD_NAMED)
         TRY(refuse_taken(c, req));
-    c->refused_at_once = true; /* the same is said by refuse_taken without asking the writer */
+    c->refused_at_once =
+        req->want == HOLD_NAMED; /* as refuse_taken does without asking the writer */
     return call_write(c, hold_write, args);
 }
 
@@ -386,11 +387,17 @@ enum err api_order_get_one(struct call *c)
     return c->waiting ? OK : answer_order(c, 200, &order);
 }
 
+static void cancel_committed(struct call *c)
+{
+    recent_forget(c->api->recent, *(struct order_id *)c->args);
+}
+
 static enum err cancel_write(struct call *c)
 {
     struct order_id *id = c->args;
     struct order_row order;
 
+    c->committed = cancel_committed;
     TRY(order_cancel(c->tx, c->api->config.ledger, *id, c->session.account_no, &order));
     return answer_order(c, 202, &order);
 }

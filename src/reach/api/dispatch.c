@@ -556,7 +556,10 @@ static void read_durable(struct store_waiter *w)
     http_finish_with(c->x, reply_read, c);
 }
 
-/* What was read may not be durable yet, and then nobody is told before it is; a refusal that rests on it neither. */
+/*
+ * What was read may not be durable yet, and then nobody is told before it is; a refusal that rests on it neither. What a handler replied
+ * by itself comes from memory that holds only what is durable.
+ */
 static void answer_read(struct call *c, enum err read)
 {
     struct store *store = c->api->config.store;
@@ -576,10 +579,10 @@ static void answer_read(struct call *c, enum err read)
 
 static void run_route(struct call *c)
 {
-    if (before_handler(c) != OK) {
-        reply_error(c, err_last());
+    enum err e = before_handler(c);
+    if (e != OK) {
         end_snapshot(c);
-        call_free(c);
+        answer_read(c, e);
         return;
     }
     if (!rate_allows(c)) {
@@ -598,7 +601,7 @@ static void run_route(struct call *c)
         }
         return;
     }
-    enum err e = run_handler(c, c->route->handler);
+    e = run_handler(c, c->route->handler);
     if (e == OK && c->write) {
         http_defer(c->x);
         submit_write(c);

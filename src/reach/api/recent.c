@@ -102,6 +102,15 @@ bool recent_find(struct recent *r, struct order_id id, struct recent_order *ret_
     return unchanged;
 }
 
+void recent_forget(struct recent *r, struct order_id id)
+{
+    pthread_mutex_lock(&r->lock);
+    struct recent_order *found = find(set_of(r, id), id);
+    if (found)
+        found->row.version = 0;
+    pthread_mutex_unlock(&r->lock);
+}
+
 bool recent_take_opened(struct recent *r, struct order_id id, struct recent_order *ret_order)
 {
     pthread_mutex_lock(&r->lock);

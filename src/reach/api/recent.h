@@ -7,7 +7,8 @@
  * once to wait for the payment page, and need no row to be let in.
  *
  * An order is kept on the writer's thread when it is durable, and forgotten there when it changes (NOTE_ORDER), before anybody is
- * answered. One change is understood: that it can be paid now (ORDER_CHANGE_OPENED). Then it is taken out, as what it has become, for
+ * answered. It may have changed in the batch in which it was placed, whose notes come before it is kept: only its cancellation can,
+ * which therefore forgets it itself (recent_forget). One change is understood: that it can be paid now (ORDER_CHANGE_OPENED). Then it is taken out, as what it has become, for
  * those who wait; who is not found here is looked up in the rows. Bounded: an order that is crowded out is looked up too.
  */
 #include "store/store/store_order.h"
@@ -28,6 +29,8 @@ void recent_free(struct recent *r); /* NULL is fine */
 /* On the writer thread, after recent_committed for the notes of the same batch. */
 void recent_keep(struct recent *r, const struct recent_order *order);
 void recent_committed(struct recent *r, const struct store_note *notes, size_t count);
+/* On the writer thread, after recent_keep of the same batch. */
+void recent_forget(struct recent *r, struct order_id id);
 /* On the writer thread, after recent_committed: the order, if all that happened to it since it was placed is that it was opened. */
 bool recent_take_opened(struct recent *r, struct order_id id, struct recent_order *ret_order);
 /* Any thread. */

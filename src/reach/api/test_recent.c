@@ -162,6 +162,19 @@ static void an_order_that_was_opened_and_changed_is_not_taken(void **state)
     assert_int_equal(taken_version(1), 0);
 }
 
+static void a_forgotten_order_is_neither_found_nor_taken(void **state)
+{
+    (void)state;
+    recent_forget(recent, id_of(1)); /* not here: nothing */
+    keep(1, 1);
+    keep(2, 1);
+    recent_forget(recent, id_of(1));
+    assert_int_equal(version_of(1), 0);
+    assert_int_equal(version_of(2), 1);
+    opened(1);
+    assert_int_equal(taken_version(1), 0);
+}
+
 static void an_order_of_too_many_lines_is_found_and_never_taken(void **state)
 {
     (void)state;
@@ -179,6 +192,7 @@ int main(void)
                                        T(an_order_has_one_place),
                                        T(an_opened_order_is_taken_once_and_found_no_more),
                                        T(an_order_that_was_opened_and_changed_is_not_taken),
+                                       T(a_forgotten_order_is_neither_found_nor_taken),
                                        T(an_order_of_too_many_lines_is_found_and_never_taken),
                                        T(orders_of_one_set_crowd_each_other_out)};
     return cmocka_run_group_tests_name("recent", tests, NULL, NULL);

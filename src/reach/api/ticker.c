@@ -60,7 +60,11 @@ struct ticker {
     uint32_t by_order[WAITER_BUCKETS], free_place, first_look;
     size_t waiter_count;
     int64_t last_alert_no; /* this thread's own from here */
-    uint32_t *looking;     /* places to be asked about in the next snapshot */
+    struct looking {
+        uint32_t place;
+        uint64_t
+            no; /* who was there: the writer may have answered it meanwhile, and another have come */
+    } * looking; /* waiters to be asked about in the next snapshot */
     size_t looking_count;
     int64_t figures_mono_ms, places_mono_ms;
     struct seat_change changes[CHANGES_MAX];
@@ -255,7 +259,7 @@ static void take_note(struct ticker *t, bool times_too)
     t->looking_count = 0;
     while (t->first_look) {
         struct waiter *w = &t->waiters[t->first_look - 1];
-        t->looking[t->looking_count++] = t->first_look - 1;
+        t->looking[t->looking_count++] = (struct looking){t->first_look - 1, w->no};
         t->first_look = w->next_look;
         w->look = false;
     }
@@ -291,13 +295,13 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
     int64_t now = clock_mono_ms(t->api->config.clock);
 
     for (size_t i = 0; i < t->looking_count; i++) {
-        uint32_t place = t->looking[i];
+        uint32_t place = t->looking[i].place;
         struct order_row row;
 
         pthread_mutex_lock(&t->mutex);
         struct waiter w = t->waiters[place];
         pthread_mutex_unlock(&t->mutex);
-        if (!w.call)
+        if (w.no != t->looking[i].no)
             continue;
         enum err e = store_order_by_id(tx, w.order, &row);
         pthread_mutex_lock(&t->mutex);

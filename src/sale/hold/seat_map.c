@@ -524,8 +524,8 @@ enum err seat_map_facts(struct seat_map *map, struct store_tx *snapshot,
     }
     TRY(event_facts_load(snapshot, map->event_no, &read));
     (void)pthread_mutex_lock(&map->lock);
-    /* The snapshot may be older than the newest commit: then it is for this reader alone. */
-    if (read->row.version >= p->facts_version) {
+    /* The snapshot may be older than the newest commit, or newer than what is durable: then it is for this reader alone. */
+    if (read->row.version >= p->facts_version && store_sees_durable(snapshot)) {
         event_facts_release(&p->facts);
         p->facts = event_facts_keep(read);
     }

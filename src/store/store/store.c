@@ -269,6 +269,11 @@ bool store_is_durable(const struct store *s, uint64_t commit)
     return __atomic_load_n(&s->durable, __ATOMIC_SEQ_CST) >= commit;
 }
 
+bool store_sees_durable(const struct store_tx *tx)
+{
+    return store_is_durable(tx->store, tx->seen);
+}
+
 bool store_await(struct store *s, struct store_waiter *w)
 {
     pthread_mutex_lock(&s->waiting);

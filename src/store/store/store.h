@@ -181,6 +181,8 @@ void store_read_end(struct store_tx *tx);
 RESULT store_read_early(struct store_reader *r, struct store_tx **ret_tx);
 uint64_t store_seen(const struct store_tx *tx); /* a snapshot's */
 bool store_is_durable(const struct store *s, uint64_t commit);
+/* All that the snapshot holds is durable by now. Who remembers what an early one read, for others, asks this first. */
+bool store_sees_durable(const struct store_tx *tx);
 struct store_waiter {
     uint64_t commit;
     /* Once it is durable, on the thread that made it so. Must not block; the waiter is free for anything from here on. */

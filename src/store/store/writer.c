@@ -330,6 +330,8 @@ static void depart(struct writer *w)
     w->open = w->flown;
     w->flown = b;
     sync_flight(w);
+    if (w->flight == SYNCED) /* before the log is minded, which may take long */
+        land(w);
     log_copy_mind(w->log_copy);
 }
 
@@ -366,8 +368,6 @@ static void *writer_main(void *context)
             land(w);
         if (w->open->count > 0 && w->flight == ON_GROUND)
             depart(w);
-        if (w->flight == SYNCED)
-            land(w);
         had = w->open->count;
     }
     return NULL;

@@ -199,6 +199,7 @@ enum err session_cache_load(struct session_cache *c, struct stamp_mark mark, str
     TRY(session_row_by_token(tx, token, hash, &row));
     TRY(access_load(tx, row.account_no, ret_access));
     session_fill(&row, store_now_ms(tx), ret_session);
-    remember(c, hash, store_now_ms(tx), mark, &row, ret_access);
+    if (store_sees_durable(tx))
+        remember(c, hash, store_now_ms(tx), mark, &row, ret_access);
     return OK;
 }

@@ -42,7 +42,7 @@ bool session_cache_find(struct session_cache *c, struct span token, int64_t now_
 bool session_cache_unchanged(const struct session_cache *c, int64_t account_no,
                              struct stamp_mark mark);
 /*
- * auth_session_find and access_load, remembered. tx: a snapshot that began after mark was taken. ERR_UNAUTHENTICATED
+ * auth_session_find and access_load, remembered when what they read is durable. tx: a snapshot that began after mark was taken. ERR_UNAUTHENTICATED
  * "no_session" as there.
  */
 RESULT session_cache_load(struct session_cache *c, struct stamp_mark mark, struct store_tx *tx,
