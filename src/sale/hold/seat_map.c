@@ -2,12 +2,12 @@
 #include "sale/hold/seat_map.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sale/catalog/catalog.h"
+#include "sale/hold/seat_claims.h"
 #include "sale/hold/seat_view.h"
 #include "store/store/store_hold.h"
 
@@ -55,9 +55,7 @@ struct seat_map {
     pthread_cond_t settled;
     struct published published;
     struct working working;
-    _Atomic uint32_t *
-        claims; /* HOLD_TAG of the hold that took the place in a batch that is not durable yet; 0: none */
-    size_t claim_count; /* the writer thread's */
+    struct seat_claims claims;
 };
 
 struct seat_maps {
@@ -96,7 +94,7 @@ static void seat_map_free(struct seat_map **map)
     free(m->published.free_in_area);
     free(m->published.shown);
     free(m->published.holders);
-    free(m->claims);
+    seat_claims_done(&m->claims);
     seat_view_done(&m->working.view);
     seat_pick_done(&m->working.pick);
     packed_free(&m->plan);
@@ -221,8 +219,8 @@ static enum err maps_obtain(struct seat_maps *m, struct store_tx *tx, int64_t ev
     p->free_in_area = calloc(map->plan->area_count + 1, sizeof *p->free_in_area);
     p->shown = calloc(shown_bytes(map->plan->places), 1);
     p->holders = calloc(map->plan->places, sizeof *p->holders);
-    map->claims = calloc(map->plan->places, sizeof *map->claims);
-    ENSURE(p->changes && p->free_in_area && p->shown && p->holders && map->claims, ERR_NOMEM,
+    bool claims = seat_claims_init(&map->claims, map->plan->places);
+    ENSURE(p->changes && p->free_in_area && p->shown && p->holders && claims, ERR_NOMEM,
            "no_memory", "No memory for the map of an event.");
     return maps_add(m, &map, ret_map);
 }
@@ -298,28 +296,6 @@ static bool publish_note(struct seat_map *map, const struct store_note *n)
     return publish(map, n->b, (enum place_state)state, n->d);
 }
 
-/* On the writer thread; others look. tag 0: whoever claims it does so no more. */
-static void claim(struct seat_map *map, uint32_t place, uint32_t tag)
-{
-    uint32_t before = atomic_exchange(&map->claims[place], tag);
-
-    map->claim_count += (tag != 0) - (size_t)(before != 0);
-}
-
-static void drop_claims(struct seat_map *map)
-{
-    for (uint32_t at = 0; at < map->plan->places && map->claim_count > 0; at++)
-        claim(map, at, 0);
-}
-
-/* It is published from here on, unless the place was taken anew in the batch that runs. */
-static void end_claim(struct seat_map *map, const struct store_note *n)
-{
-    if (n->b < map->plan->places && note_place_state(n->c) == PLACE_HELD &&
-        atomic_load(&map->claims[n->b]) == note_hold_tag(n->c))
-        claim(map, n->b, 0);
-}
-
 /* A reader is loading: keep it for then. */
 static void keep_pending(struct published *p, const struct store_note *n)
 {
@@ -352,7 +328,7 @@ static size_t commit_notes(struct seat_map *map, const struct store_note *notes,
             changed = publish_note(map, &notes[i]) || changed;
         else if (p->loading == LOADING)
             keep_pending(p, &notes[i]);
-        end_claim(map, &notes[i]);
+        seat_claims_committed(&map->claims, &notes[i]);
     }
     p->version += changed;
     (void)pthread_mutex_unlock(&map->lock);
@@ -543,10 +519,7 @@ bool seat_map_taken_by_another(struct seat_map *map, uint32_t place, struct hold
                 p->view.state[place] != PLACE_FREE && p->holders[place] != 0 &&
                 p->holders[place] != HOLD_TAG(hold);
     (void)pthread_mutex_unlock(&map->lock);
-    if (sure || place >= map->plan->places)
-        return sure;
-    uint32_t claimed = atomic_load(&map->claims[place]);
-    return claimed != 0 && claimed != HOLD_TAG(hold);
+    return sure || seat_claimed_by_another(&map->claims, place, HOLD_TAG(hold));
 }
 
 uint64_t seat_map_version(struct seat_map *map)
@@ -713,8 +686,8 @@ void seat_maps_released(void *maps, const struct store_note *notes, size_t count
             continue;
         }
         int64_t state = note_place_state(n->c);
-        if (map && n->b < map->plan->places && (state == PLACE_HELD || state == PLACE_FREE))
-            claim(map, n->b, state == PLACE_HELD ? note_hold_tag(n->c) : 0);
+        if (map)
+            seat_claims_released(&map->claims, n);
         if (map && map->working.loaded && n->b < map->plan->places && state <= PLACE_BLOCKED)
             working_set(map, n->b, (enum place_state)state, n->d);
     }
@@ -727,7 +700,7 @@ void seat_maps_lost(void *maps)
     (void)pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < m->count; i++) {
         m->maps[i]->working.loaded = false;
-        drop_claims(m->maps[i]);
+        seat_claims_lost(&m->maps[i]->claims);
         event_facts_release(&m->maps[i]->working.facts);
     }
     (void)pthread_mutex_unlock(&m->lock);
