@@ -99,7 +99,7 @@ struct call {
     void *args;   /* the handler's own, in the arena */
     bool
         answered_before; /* the body was there when the write was left: it records that it was read */
-    /* On the writer thread once the change is durable, before any other command runs: tells another room. Must not wait; or NULL. */
+    /* On the writer thread once the change is durable, before a later batch is committed: tells another room. Must not wait; or NULL. */
     void (*committed)(struct call *c);
     /* Fills the answer after the commit, on the loop of the connection, from what the write left in args: no transaction. */
     enum err (*show)(struct call *c);

@@ -72,7 +72,8 @@ void settlement_wake(struct settlement *s);
 void settlement_wake_mail(struct settlement *s);
 /*
  * The first attempt of an order was committed just now: its session is asked for without reading the rows again. On the writer
- * thread, before it runs another command: so the attempt cannot have been driven to an end meanwhile, and T1 and T2 hold. What
+ * thread, before a later batch is committed: whoever found the attempt in the rows meanwhile still has its flight, because the flight's
+ * own command comes in such a batch, and so T1 and T2 hold. What
  * is dropped, because too many wait, is found in the rows a moment later. NULL is fine.
  */
 struct settlement_offer {
