@@ -27,8 +27,8 @@ struct sale {
     uint8_t *paid;  /* a byte a place */
     uint32_t free, hot;
     uint64_t choices;
-    uint32_t best_category,
-        best_gone; /* where best is looked for; categories that have nothing together any more */
+    uint32_t best_category; /* where best is looked for */
+    uint32_t best_gone;     /* categories that have nothing together any more */
     struct promise *promises;
     size_t promise_count, buyers_done;
     uint64_t random;

@@ -31,7 +31,6 @@ enum err admission_keys_new(const struct signer_client *signer, const struct clo
 {
     struct admission_keys *k = calloc(1, sizeof *k);
     struct ring_event **events = calloc(ADMISSION_EVENTS_MAX, sizeof(struct ring_event *));
-
     struct known_scanner *scanners = calloc(ADMISSION_SCANNERS_MAX, sizeof *scanners);
 
     if (!k || !events || !scanners || pthread_rwlock_init(&k->lock, NULL) != 0) {

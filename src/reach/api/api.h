@@ -67,11 +67,11 @@ void api_head(void *api, struct http_exchange *x, uint64_t *max_body);
 void api_replay(void *api, struct span channel, struct span last_event_id, struct buf *out);
 extern const char *const api_csp;
 
-/* What the writer committed: wakes streams, waiting readers and settlement. On the writer thread. */
 /* On the writer thread, when the commands of a batch are done: their answers go to the loops. */
 void api_ended(struct api *api);
 /* settlement_config.opened. */
 void api_order_opened(struct api *api, struct order_id order, const char *url);
+/* What the writer committed: wakes streams, waiting readers and settlement. On the writer thread. */
 void api_committed(struct api *api, const struct store_note *notes, size_t count);
 
 #endif

@@ -155,8 +155,7 @@ enum err api_hold_post(struct call *c)
     TRY(json_object_end(&root));
     if (req->want == HOLD_NAMED)
         TRY(refuse_taken(c, req));
-    c->refused_at_once =
-        req->want == HOLD_NAMED; /* as refuse_taken does without asking the writer */
+    c->refused_at_once = req->want == HOLD_NAMED; /* as refuse_taken does */
     return call_write(c, hold_write, args);
 }
 

@@ -299,8 +299,8 @@ static enum err finish_in_pool(struct call *c)
     return OK;
 }
 
-/* On the loop, after the writer: the error is the command's own, so it is still there. */
-static void answer_write(void *context)
+/* On the loop, after the writer or once what was read is durable: the error was saved in the command. */
+static void answer_call(void *context)
 {
     struct call *c = context;
 
@@ -310,7 +310,7 @@ static void answer_write(void *context)
         reply_error(c, &c->failure);
     else if (c->show && c->show(c) != OK)
         reply_error(c, err_last());
-    else
+    else if (!c->replied)
         reply_answer(c);
     call_free(c);
 }
@@ -318,7 +318,7 @@ static void answer_write(void *context)
 /* Leave it with the loop, which is told of all calls of a batch at once. On the writer thread. */
 static void answer_with_batch(struct call *c)
 {
-    c->x->complete = answer_write;
+    c->x->complete = answer_call;
     c->x->complete_context = c;
     c->x->next = c->api->ended;
     c->api->ended = c->x;
@@ -538,22 +538,10 @@ static void wait_in_ticker(struct call *c)
     }
 }
 
-/* On the loop: what the handler made of its snapshot. */
-static void reply_read(void *context)
-{
-    struct call *c = context;
-
-    if (c->command.error.code != OK)
-        reply_error(c, &c->command.error);
-    else if (!c->replied)
-        reply_answer(c);
-    call_free(c);
-}
-
 static void read_durable(struct store_waiter *w)
 {
     struct call *c = (struct call *)((char *)w - offsetof(struct call, durable));
-    http_finish_with(c->x, reply_read, c);
+    http_finish_with(c->x, answer_call, c);
 }
 
 /*
@@ -568,13 +556,13 @@ static void answer_read(struct call *c, enum err read)
     if (read != OK)
         err_save(&c->command.error);
     if (c->replied || store_is_durable(store, c->seen)) {
-        reply_read(c);
+        answer_call(c);
         return;
     }
     http_defer(c->x);
     c->durable = (struct store_waiter){.commit = c->seen, .durable = read_durable};
     if (!store_await(store, &c->durable))
-        http_finish_with(c->x, reply_read, c);
+        http_finish_with(c->x, answer_call, c);
 }
 
 static void run_route(struct call *c)

@@ -29,8 +29,7 @@ struct published {
     uint32_t by_state[5];
     uint32_t free_by_category[PLAN_CATEGORIES_MAX + 1];
     uint32_t *free_in_area;
-    uint8_t *
-        shown; /* four places a byte, as availability.bin has them: kept, so that a snapshot is a copy */
+    uint8_t *shown;    /* four places a byte, as availability.bin has them */
     uint32_t *holders; /* HOLD_TAG of the hold that a place is or was taken by; 0: not known */
     struct seat_snapshot *snapshot; /* the newest made; may be of an older version */
     struct event_facts *facts;      /* NULL until asked for, and after the event was changed */

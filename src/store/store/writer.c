@@ -314,6 +314,7 @@ static void sync_flight(struct writer *w)
     w->flight = SYNCED;
 }
 
+/* Commit the open batch; what comes next runs in the other one. */
 static void depart(struct writer *w)
 {
     struct batch *b = w->open;
