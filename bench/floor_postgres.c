@@ -60,8 +60,8 @@ static const char schema[] =
     "at BIGINT, PRIMARY KEY (b, line));"
     "CREATE TABLE ticket (id BYTEA PRIMARY KEY, o INT, e INT, place_no INT, live INT, g INT, "
     "order_id BYTEA, a INT, c INT, p INT, f INT, currency TEXT, status TEXT, s INT, last BYTEA, "
-    "at BIGINT, UNIQUE (e, live), UNIQUE (e, place_no, g));"
-    "CREATE INDEX ticket_order ON ticket (order_id); CREATE INDEX ticket_account ON ticket (a);"
+    "at BIGINT, UNIQUE (e, place_no, g));"
+    "CREATE INDEX ticket_order ON ticket (order_id);"
     "CREATE TABLE entry (entry_no BIGINT PRIMARY KEY, id BYTEA UNIQUE, kind INT, o INT, e INT, at "
     "BIGINT, sealed BYTEA, c BYTEA);"
     "CREATE SEQUENCE sale_no MINVALUE 0; CREATE SEQUENCE entry_no;";

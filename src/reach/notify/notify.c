@@ -13,14 +13,15 @@ struct notify {
     pthread_mutex_t lock; /* what follows */
     bool stopped;
     size_t references;                 /* the owner's and one for each job under way */
-    int64_t active[NOTIFY_ACTIVE_MAX]; /* numbers of jobs under way; 0: free */
+    struct job_id active[NOTIFY_ACTIVE_MAX]; /* jobs under way; zeros: free */
 };
 
 /* A job on its way: to the courier, then to the writer. */
 struct errand {
     struct command command; /* first */
     struct notify *n;
-    int64_t job_no, attempts;
+    struct job_id job;
+    int64_t attempts;
     bool sent, hopeless;
     char why[ERR_SLUG_MAX];
 };
@@ -59,20 +60,20 @@ void notify_free(struct notify *n)
 }
 
 /* Mark the job as under way; false when it is, or when enough are. */
-static bool take_job(struct notify *n, int64_t job_no)
+static bool take_job(struct notify *n, struct job_id job)
 {
-    int64_t *room = NULL;
+    struct job_id *room = NULL;
     bool known = false;
 
     pthread_mutex_lock(&n->lock);
     for (size_t i = 0; i < COUNT_OF(n->active); i++) {
-        known |= n->active[i] == job_no;
-        if (n->active[i] == 0)
+        known |= job_id_eq(n->active[i], job);
+        if (job_id_eq(n->active[i], (struct job_id){0}))
             room = &n->active[i];
     }
     bool taken = !known && room && !n->stopped;
     if (taken) {
-        *room = job_no;
+        *room = job;
         n->references++;
     }
     pthread_mutex_unlock(&n->lock);
@@ -85,8 +86,8 @@ static void end_errand(struct errand *e)
 
     pthread_mutex_lock(&n->lock);
     for (size_t i = 0; i < COUNT_OF(n->active); i++)
-        if (n->active[i] == e->job_no)
-            n->active[i] = 0;
+        if (job_id_eq(n->active[i], e->job))
+            n->active[i] = (struct job_id){0};
     pthread_mutex_unlock(&n->lock);
     drop_reference(n);
     free(e);
@@ -103,11 +104,11 @@ static enum err note_end(struct store_tx *tx, struct command *c)
     for (int64_t i = 0; i < e->attempts && wait_ms < RETRY_MAX_MS; i++)
         wait_ms *= 2;
     if (e->sent)
-        code = store_job_done(tx, e->job_no);
+        code = store_job_done(tx, e->job);
     else if (e->hopeless || e->attempts + 1 >= NOTIFY_TRIES_MAX)
-        code = store_job_dead(tx, e->job_no, e->why);
+        code = store_job_dead(tx, e->job, e->why);
     else
-        code = store_job_retry(tx, e->job_no, store_now_ms(tx) + wait_ms, e->why);
+        code = store_job_retry(tx, e->job, store_now_ms(tx) + wait_ms, e->why);
     return code == ERR_NOT_FOUND ? OK : code; /* ended before */
 }
 
@@ -134,11 +135,13 @@ static void submit_end(struct errand *e)
 static void sent(void *context, const struct courier_answer *a)
 {
     struct errand *e = context;
+    char id[ID_TEXT_MAX];
 
     e->sent = a->outcome == COURIER_ANSWERED && a->status >= 200 && a->status < 300;
     if (!e->sent) {
         (void)snprintf(e->why, sizeof e->why, "%.24s_%d", a->why, a->status);
-        log_warn("a mail (job %lld) was not sent: %s", (long long)e->job_no, e->why);
+        job_id_format(e->job, id);
+        log_warn("a mail (%s) was not sent: %s", id, e->why);
     }
     submit_end(e);
 }
@@ -175,11 +178,11 @@ static enum err run_job(struct notify *n, struct store_tx *tx, const struct stor
     struct errand *e = calloc(1, sizeof *e);
 
     ENSURE(e, ERR_NOMEM, "no_memory", "No memory for a mail.");
-    if (!take_job(n, job->job_no)) {
+    if (!take_job(n, job->id)) {
         free(e);
         return OK;
     }
-    *e = (struct errand){.n = n, .job_no = job->job_no, .attempts = job->attempts};
+    *e = (struct errand){.n = n, .job = job->id, .attempts = job->attempts};
     enum err code = notify_compose(tx, &n->config, job, &mail);
     if (code == OK) {
         code = send_mail(n, job, e, &mail);

@@ -103,13 +103,12 @@ enum err store_job_due(struct store_tx *tx, struct store_job *ret_jobs, size_t j
                     &rows));
     while (n < jobs_max && store_next(&rows)) {
         struct store_job *job = &ret_jobs[n++];
-        job->job_no = store_int(&rows, 0);
-        store_id(&rows, 1, job->id.b);
-        TRY(span_to_text(store_text(&rows, 2), job->kind, sizeof job->kind));
-        store_id(&rows, 3, job->subject_id);
-        job->attempts = store_int(&rows, 4);
-        job->due_ms = store_int(&rows, 5);
-        job->created_ms = store_int(&rows, 6);
+        store_id(&rows, 0, job->id.b);
+        TRY(span_to_text(store_text(&rows, 1), job->kind, sizeof job->kind));
+        store_id(&rows, 2, job->subject_id);
+        job->attempts = store_int(&rows, 3);
+        job->due_ms = store_int(&rows, 4);
+        job->created_ms = store_int(&rows, 5);
     }
     TRY(store_rows_end(&rows));
     *ret_count = n;
@@ -132,21 +131,21 @@ static enum err end_attempt(struct store_tx *tx, enum store_sql sql, const struc
     return OK;
 }
 
-enum err store_job_done(struct store_tx *tx, int64_t job_no)
+enum err store_job_done(struct store_tx *tx, struct job_id id)
 {
-    TRY(end_attempt(tx, SQL_job_done, SQL_ARGS(sv_int(job_no))));
+    TRY(end_attempt(tx, SQL_job_done, SQL_ARGS(sv_id(id))));
     return OK;
 }
 
-enum err store_job_retry(struct store_tx *tx, int64_t job_no, int64_t due_ms, const char *why)
+enum err store_job_retry(struct store_tx *tx, struct job_id id, int64_t due_ms, const char *why)
 {
-    TRY(end_attempt(tx, SQL_job_retry, SQL_ARGS(sv_int(job_no), sv_int(due_ms), sv_str(why))));
+    TRY(end_attempt(tx, SQL_job_retry, SQL_ARGS(sv_id(id), sv_int(due_ms), sv_str(why))));
     return OK;
 }
 
-enum err store_job_dead(struct store_tx *tx, int64_t job_no, const char *why)
+enum err store_job_dead(struct store_tx *tx, struct job_id id, const char *why)
 {
-    TRY(end_attempt(tx, SQL_job_dead, SQL_ARGS(sv_int(job_no), sv_str(why))));
+    TRY(end_attempt(tx, SQL_job_dead, SQL_ARGS(sv_id(id), sv_str(why))));
     return OK;
 }
 

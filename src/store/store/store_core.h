@@ -47,7 +47,6 @@ RESULT store_access_record_list(struct store_tx *tx, struct arena *a, int64_t or
 /* ---- outbox ---- */
 enum { STORE_JOB_KIND_MAX = 40 };
 struct store_job {
-    int64_t job_no;
     struct job_id id;
     char kind[STORE_JOB_KIND_MAX];
     uint8_t subject_id[ID_BYTES];
@@ -62,9 +61,9 @@ RESULT store_job_due(struct store_tx *tx, struct store_job *ret_jobs, size_t job
 /* When the next one is due; ERR_NOT_FOUND "no_row" when none waits. */
 RESULT store_job_next_due(struct store_tx *tx, int64_t *ret_due_ms);
 /* The ends of an attempt. ERR_NOT_FOUND "no_row" unless the job waits. why holds no personal data. */
-RESULT store_job_done(struct store_tx *tx, int64_t job_no);
-RESULT store_job_retry(struct store_tx *tx, int64_t job_no, int64_t due_ms, const char *why);
-RESULT store_job_dead(struct store_tx *tx, int64_t job_no, const char *why);
+RESULT store_job_done(struct store_tx *tx, struct job_id id);
+RESULT store_job_retry(struct store_tx *tx, struct job_id id, int64_t due_ms, const char *why);
+RESULT store_job_dead(struct store_tx *tx, struct job_id id, const char *why);
 /* state is "waiting", "done" or "dead". */
 RESULT store_job_count(struct store_tx *tx, const char *state, int64_t *ret_count);
 

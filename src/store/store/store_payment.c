@@ -189,9 +189,11 @@ enum err store_payment_set_captured(struct store_tx *tx, const struct payment_ro
                                             .url = sv_str(p->url),
                                             .captured_minor = captured_minor,
                                             .created_ms = p->created_ms};
+    bool late = p->state == PAYMENT_EXPIRED || p->state == PAYMENT_FAILED;
     int64_t changed;
 
-    TRY(store_exec_audited(tx, SQL_payment_set_captured, p->id.b,
+    TRY(store_exec_audited(tx, late ? SQL_payment_set_captured_late : SQL_payment_set_captured,
+                           p->id.b,
                            SQL_ARGS(sv_id(p->id), sv_str(intent_ref), sv_int(captured_minor),
                                     sv_str(payment_states[p->state])),
                            &changed));

@@ -120,10 +120,10 @@ static enum err end_jobs(struct store_tx *tx, void *context)
     ENSURE(count == 3 && jobs[0].id.b[0] == 3 && jobs[2].id.b[0] == 1 &&
                jobs[0].subject_id[0] == 9 && strcmp(jobs[1].kind, "mail") == 0,
            ERR_CORRUPT, "wrong", "Wrong jobs.");
-    TRY(store_job_done(tx, jobs[0].job_no));
-    TRY(store_job_retry(tx, jobs[1].job_no, store_now_ms(tx) + 9000, "the host did not answer"));
-    TRY(store_job_dead(tx, jobs[2].job_no, "the address does not exist"));
-    enum err code = store_job_done(tx, jobs[2].job_no);
+    TRY(store_job_done(tx, jobs[0].id));
+    TRY(store_job_retry(tx, jobs[1].id, store_now_ms(tx) + 9000, "the host did not answer"));
+    TRY(store_job_dead(tx, jobs[2].id, "the address does not exist"));
+    enum err code = store_job_done(tx, jobs[2].id);
     ENSURE(code == ERR_NOT_FOUND, ERR_CORRUPT, "wrong", "A dead job ended again.");
     return OK;
 }

@@ -22,10 +22,10 @@
     "INSERT INTO scan (id, organiser_no, event_no, device_no, sequence, code_hash, ticket_id, admission_no, admitted," \
     " conflict, reason, scanned_ms, received_ms) VALUES (" \
     B16(id) ", 1, 1, 1, " sequence ", " B32("20") ", " B16("14") ", " admission ", " admitted ", " conflict ", 'ok', 1, 1)"
-#define PAYMENT(id, attempt, state) \
-    "INSERT INTO payment (id, order_id, organiser_no, attempt, state, session_ref, intent_ref, amount_minor, currency," \
+#define PAYMENT(id, live, attempt, state) \
+    "INSERT INTO payment (id, order_id, live_order_id, organiser_no, attempt, state, session_ref, intent_ref, amount_minor, currency," \
     " next_ms, created_ms) VALUES (" \
-    B16(id) ", " B16("11") ", 1, " attempt ", '" state "', 'cs_" id "', 'pi_" id "', 1050, 'EUR', 1, 1)"
+    B16(id) ", " B16("11") ", " live ", 1, " attempt ", '" state "', 'cs_" id "', 'pi_" id "', 1050, 'EUR', 1, 1)"
 #define ORDER(id, hold, amount) \
     "INSERT INTO sale_order (id, organiser_no, event_no, account_no, hold_id, status, amount_minor, currency, created_ms," \
     " pay_until_ms) VALUES (" B16(id) ", 1, 1, 1, " hold ", 'awaiting_payment', " amount ", 'EUR', 1, 2)"
@@ -95,8 +95,8 @@ static void s1_a_live_ticket_needs_its_sold_place_and_is_alone_on_it(void **stat
 {
     struct store_testing *t = *state;
 
-    expect(t, TICKET("21", "0", "0", "2", "valid"), "uniqueness"); /* a second one */
-    expect(t, TICKET("21", "0", "0", "2", "suspended"), "uniqueness");
+    expect(t, TICKET("21", "0", "0", "2", "valid"), "reference"); /* a second one */
+    expect(t, TICKET("21", "0", "0", "2", "suspended"), "reference");
     expect(t, TICKET("21", "2", "2", "1", "valid"), "reference"); /* a free place */
     expect(t, TICKET("21", "1", "1", "1", "valid"), "reference"); /* a held place */
     expect(t, TICKET("21", "9", "9", "1", "valid"), "reference"); /* no place */
@@ -166,12 +166,17 @@ static void m1_one_attempt_of_an_order_can_bring_money(void **state)
 {
     struct store_testing *t = *state;
 
-    expect(t, PAYMENT("22", "2", "creating"), "uniqueness");
-    expect(t, PAYMENT("22", "2", "open"), "uniqueness");
-    expect(t, PAYMENT("22", "1", "failed"), "uniqueness");
-    expect(t, PAYMENT("22", "2", "failed"), NULL);
-    expect(t, PAYMENT("23", "3", "expired"), NULL);
-    expect(t, "UPDATE payment SET state = 'open' WHERE id = " B16("23"), "uniqueness");
+    expect(t, PAYMENT("22", B16("11"), "2", "creating"), "uniqueness");
+    expect(t, PAYMENT("22", B16("11"), "2", "open"), "uniqueness");
+    expect(t, PAYMENT("22", "NULL", "2", "open"), "check");
+    expect(t, PAYMENT("22", B16("12"), "2", "open"), "check");
+    expect(t, PAYMENT("22", B16("11"), "2", "failed"), "check");
+    expect(t, PAYMENT("22", "NULL", "1", "failed"), "uniqueness");
+    expect(t, PAYMENT("22", "NULL", "2", "failed"), NULL);
+    expect(t, PAYMENT("23", "NULL", "3", "expired"), NULL);
+    expect(t, "UPDATE payment SET state = 'open' WHERE id = " B16("23"), "check");
+    expect(t, "UPDATE payment SET state = 'open', live_order_id = order_id WHERE id = " B16("23"),
+           "uniqueness");
     expect(t, "UPDATE payment SET session_ref = 'cs_1' WHERE id = " B16("23"), "uniqueness");
 }
 

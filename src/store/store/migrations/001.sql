@@ -261,6 +261,8 @@ CREATE TABLE order_line (
 CREATE TABLE payment (
     id @BLOB@ NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
+    -- order_id while the attempt can bring money, else NULL: at most one of an order can
+    live_order_id @BLOB@ UNIQUE,
     organiser_no @INT@ NOT NULL,
     attempt @INT@ NOT NULL CHECK (attempt >= 1),
     state @TEXT@ NOT NULL CHECK (state = 'creating' OR state = 'open' OR state = 'captured' OR state = 'expired' OR state = 'failed'),
@@ -275,6 +277,8 @@ CREATE TABLE payment (
     next_ms @INT@ NOT NULL,                  -- when settlement looks at it again, while creating or open
     created_ms @INT@ NOT NULL,
     UNIQUE (order_id, attempt),
+    CHECK ((state = 'creating' OR state = 'open' OR state = 'captured') = (live_order_id IS NOT NULL)),
+    CHECK (live_order_id IS NULL OR live_order_id = order_id),
     CHECK (state <> 'open' OR session_ref IS NOT NULL),
     CHECK (state <> 'captured' OR intent_ref IS NOT NULL)
 ) @CLUSTERED@;
@@ -282,8 +286,6 @@ CREATE TABLE payment (
 CREATE UNIQUE INDEX payment_session ON payment (session_ref) WHERE session_ref IS NOT NULL;
 CREATE UNIQUE INDEX payment_intent ON payment (intent_ref) WHERE intent_ref IS NOT NULL;
 CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating', 'open');
--- At most one attempt of an order can still bring money.
-CREATE UNIQUE INDEX payment_live ON payment (order_id) WHERE state = 'creating' OR state = 'open' OR state = 'captured';
 
 -- Provider events already seen, so that a repeated webhook does nothing.
 CREATE TABLE provider_event (
@@ -322,8 +324,7 @@ CREATE TABLE posting (
 
 -- Work for the world outside, done by the courier after the commit.
 CREATE TABLE job (
-    job_no @SERIAL@,
-    id @BLOB@ NOT NULL UNIQUE CHECK (length(id) = 16),
+    id @BLOB@ NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     kind @TEXT@ NOT NULL,                    -- see reach/notify
     subject_id @BLOB@ NOT NULL CHECK (length(subject_id) = 16),
     state @TEXT@ NOT NULL CHECK (state = 'waiting' OR state = 'done' OR state = 'dead'),
@@ -331,7 +332,7 @@ CREATE TABLE job (
     due_ms @INT@ NOT NULL,
     last_error @TEXT@,
     created_ms @INT@ NOT NULL
-) @TABLE@;
+) @CLUSTERED@;
 CREATE INDEX job_due ON job (due_ms) WHERE state = 'waiting';
 
 -- ---- tickets ---------------------------------------------------------------------------------------------------------
@@ -352,14 +353,14 @@ CREATE TABLE ticket (
     sequence @INT@ NOT NULL DEFAULT 1,       -- of its ledger entries
     last_entry_id @BLOB@ NOT NULL CHECK (length(last_entry_id) = 16), -- the newest entry about it
     issued_ms @INT@ NOT NULL,
-    UNIQUE (event_no, live_place_no),        -- S1: one live ticket a place
     UNIQUE (event_no, place_no, generation),
+    -- S1: a place is sold to one ticket, so only that one can be live there
     FOREIGN KEY (event_no, live_place_no, id) REFERENCES place (event_no, place_no, ticket_id),
     CHECK ((status IN ('valid', 'suspended')) = (live_place_no IS NOT NULL)),
     CHECK (live_place_no IS NULL OR live_place_no = place_no)
 ) @CLUSTERED@;
+-- Tickets of an account are found by its orders: an index of their own would be a page more for each sale.
 CREATE INDEX ticket_order ON ticket (order_id);
-CREATE INDEX ticket_account ON ticket (account_no);
 
 -- ---- doors -----------------------------------------------------------------------------------------------------------
 CREATE TABLE device (
