@@ -301,7 +301,8 @@ static void order_send(void *context)
     buf_put_text(json, "\",\"hold\":\"");
     buf_put_text(json, b->hold);
     buf_put_text(json, "\"}");
-    ask(b, "POST", "/api/v1/orders", buf_span(json), order_answered);
+    ask(b, "POST", b->sale->wish->apart ? "/api/v1/orders" : "/api/v1/orders?wait=20",
+        buf_span(json), order_answered);
 }
 
 /* --- the whole --------------------------------------------------------------------------------------------------------------- */
@@ -386,7 +387,8 @@ void sale_write(struct sale *s, struct json_writer *w)
     write_number(w, "tickets_per_s", (double)score->tickets / seconds(s));
     samples_write(&s->hold_times, w, "hold");
     samples_write(&s->order_times, w, "order");
-    samples_write(&s->checkout_times, w, "checkout_wait");
+    if (s->wish->apart)
+        samples_write(&s->checkout_times, w, "checkout_wait");
     samples_write(provider_webhook_times(s->rig->provider), w, "webhook");
     json_w_kv_i64(w, "conflicts", score->conflicts);
     json_w_kv_i64(w, "none_left", score->none_left);

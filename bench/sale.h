@@ -21,6 +21,7 @@ struct sale_wish {
     const struct stage *stage;
     const struct fan *fans; /* as many as buyers */
     unsigned buyers, per_order;
+    bool apart; /* the payment page is waited for by a request of its own */
 };
 
 struct sale_score {

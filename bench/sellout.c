@@ -112,6 +112,7 @@ static void sellout_command_run(struct arguments *a, struct json_writer *w)
     unsigned seats = arguments_number(a, "--seats", 2000, 100, 250000);
     bool kill = arguments_flag(a, "--kill");
 
+    wish.apart = arguments_flag(a, "--apart");
     rig_wish.connections = arguments_number(a, "--connections", wish.buyers, 1, 10000);
     arguments_end(a);
     sellout(&rig_wish, seats, &wish, kill, w);
@@ -120,12 +121,14 @@ static void sellout_command_run(struct arguments *a, struct json_writer *w)
 const struct bench_command sellout_command = {
     .name = "sellout",
     .summary = "sell a stadium to the last seat through the API",
-    .options = "  --seats N         places of the stadium (2000)\n"
-               "  --buyers M        buyers in a closed loop (64)\n"
-               "  --per-order K     seats a buyer takes, 1 to 10 (2)\n"
-               "  --provider-ms L   the provider's latency (0)\n"
-               "  --connections C   keep-alive connections (as many as buyers)\n"
-               "  --kill            kill -9 the server at random instants, start it again, go on\n"
-               "  --keep            leave the data directory where it is\n",
+    .options =
+        "  --seats N         places of the stadium (2000)\n"
+        "  --buyers M        buyers in a closed loop (64)\n"
+        "  --per-order K     seats a buyer takes, 1 to 10 (2)\n"
+        "  --provider-ms L   the provider's latency (0)\n"
+        "  --connections C   keep-alive connections (as many as buyers)\n"
+        "  --apart           order first, then wait for the payment page by a request of its own\n"
+        "  --kill            kill -9 the server at random instants, start it again, go on\n"
+        "  --keep            leave the data directory where it is\n",
     .run = sellout_command_run,
 };

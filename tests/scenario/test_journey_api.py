@@ -76,6 +76,57 @@ def waiting():
     fan.wait(large, lambda o: o["status"] == "cancelled", "cancelled")
 
 
+def cancelled(order):
+    fan = at["fan"]
+    fan.api.post(f"/api/v1/orders/{order['id']}/cancel", expect=202)
+    fan.wait(order, lambda o: o["status"] == "cancelled", "cancelled")
+
+
+def post_order(query, expect=201, headers=None, id=None):
+    fan = at["fan"]
+    hold = fan.hold(at["event"], {"places": [20, 21]}) if not id else at["asked"]
+    at["asked"] = hold
+    return fan.api.post(f"/api/v1/orders{query}", {"id": id or g.new_id("ord"), "hold": hold["id"]}, expect=expect, headers=headers or {}).json
+
+
+@tap.test("an order that is to wait is answered with the payment page, and again when it is sent again")
+def order_waits():
+    order = post_order("?wait=25")
+    assert order["checkout_url"].startswith(at["sandbox"].origin), order
+    g.equal(order, at["fan"].see(order))
+    g.equal(post_order("?wait=25", id=order["id"]), order, "sent again")
+    cancelled(order)
+
+
+@tap.test("an order whose payment page does not come is answered as it is when its time is over, and is placed")
+def order_waits_in_vain():
+    at["sandbox"].fault("slow", delay_ms=3000)
+    order = post_order("?wait=1")
+    g.equal((order["status"], order["checkout_url"]), ("awaiting_payment", None))
+    assert at["fan"].checkout(order).startswith(at["sandbox"].origin)
+    cancelled(order)
+
+
+@tap.test("an order with an Idempotency-Key is answered at once, and a repeat hears the same")
+def order_with_key():
+    key = {"Idempotency-Key": "once-and-for-all"}
+    order = post_order("?wait=25", headers=key)
+    g.equal(order["checkout_url"], None)
+    at["fan"].checkout(order)
+    g.equal(post_order("?wait=25", headers=key, id=order["id"]), order)
+    cancelled(order)
+
+
+@tap.test("a wait that is no number of seconds is refused, and nothing is ordered")
+def order_waits_badly():
+    before = len(at["fan"].api.get("/api/v1/orders", expect=200).json["data"])
+    for wait in ("0", "61", "soon", "-1", ""):
+        problem = post_order(f"?wait={wait}", expect=400)
+        g.equal(problem["type"], "/problems/bad_query", str(problem))
+        at["fan"].api.delete(f"/api/v1/holds/{at['asked']['id']}", expect=204)
+    g.equal(len(at["fan"].api.get("/api/v1/orders", expect=200).json["data"]), before)
+
+
 @tap.test("the fan pays on the sandbox's page and the order is paid, with two tickets", vital=True)
 def pay():
     url = at["fan"].checkout(at["order"])

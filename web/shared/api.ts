@@ -3,8 +3,8 @@
 // api - the one way the pages talk to the server.
 //
 // Answers are typed by the caller; every failure is a Problem with a sentence a person can act on. Requests that are safe to
-// repeat are repeated by themselves: reads always, writes because each carries an Idempotency-Key that stays the same over
-// the repetitions, so that a lost answer never means a second order.
+// repeat are repeated by themselves: reads always, writes because each carries an Idempotency-Key, or an id of its own, that stays
+// the same over the repetitions, so that a lost answer never means a second order.
 
 export interface FieldError {
     detail: string;
@@ -78,8 +78,8 @@ export function problemOf(status: number, body: unknown, retryAfter: string | nu
 
 export interface CallOptions {
     body?: unknown;
-    /** Given by the caller when one intention may be sent by several calls; else made for this one. */
-    idempotencyKey?: string;
+    /** Given by the caller when one intention may be sent by several calls; else made for this one. null: the body's own id does that. */
+    idempotencyKey?: string | null;
     ifMatch?: string;
     signal?: AbortSignal | undefined;
     /** How long one attempt may take; long polls need more. */
@@ -121,7 +121,7 @@ async function failure(response: Response): Promise<Problem> {
 async function send(method: string, path: string, accept: string, options: CallOptions): Promise<Response> {
     const headers: Record<string, string> = { Accept: accept };
     if (options.body !== undefined) headers['Content-Type'] = 'application/json';
-    if (method !== 'GET') headers['Idempotency-Key'] = options.idempotencyKey ?? crypto.randomUUID();
+    if (method !== 'GET' && options.idempotencyKey !== null) headers['Idempotency-Key'] = options.idempotencyKey ?? crypto.randomUUID();
     if (options.ifMatch) headers['If-Match'] = options.ifMatch;
     const attempts = options.attempts ?? 3;
     for (let n = 1; ; n++) {

@@ -9,8 +9,11 @@ import { navigate } from '../shared/router';
 import type { EventInfo, HeldPlace, Hold, Order } from '../shared/types';
 import { Announce, Button, ErrorSummary, Notice, useNow, useSubmit } from '../shared/ui';
 import { useSignedIn } from './guard';
+import { rememberPlaced } from './placed';
 
 const WARN_MS = 120_000;
+// Shorter than a request may take: after that the checkout page goes on waiting.
+const PAGE_WAIT_SECONDS = 10;
 
 export function placeWords(place: Pick<HeldPlace, 'zone' | 'row' | 'seat' | 'area'>): string {
     if (place.area) return place.area;
@@ -62,8 +65,9 @@ export function HoldPanel({ event, hold, onHold, onEnd }: Props): JSX.Element {
     const leftMs = Date.parse(hold.expires_at) - now;
     const over = leftMs <= 0;
     const extendable = Date.parse(hold.latest_at) > Date.parse(hold.expires_at);
-    const pay = useSubmit(async (key, newId) => {
-        const order = await post<Order>('/api/v1/orders', { id: newId('ord'), hold: hold.id }, { idempotencyKey: key });
+    const pay = useSubmit(async (_key, newId) => {
+        const order = await post<Order>(`/api/v1/orders?wait=${PAGE_WAIT_SECONDS}`, { id: newId('ord'), hold: hold.id }, { idempotencyKey: null });
+        rememberPlaced(order);
         navigate(`/checkout/${order.id}`);
     });
     const extend = useSubmit(async (key) => onHold(await post<Hold>(`/api/v1/holds/${hold.id}/refresh`, undefined, { idempotencyKey: key })));

@@ -11,6 +11,7 @@ import { checkoutAddress } from '../shared/urls';
 import type { Order, OrderStatus, Page } from '../shared/types';
 import { Announce, Button, ErrorSummary, Heading, Notice, Pending, useLoad, useSubmit } from '../shared/ui';
 import { PlaceLines } from './hold';
+import { justPlaced } from './placed';
 import { useSignedIn } from './guard';
 import { SITE } from './site';
 
@@ -21,13 +22,15 @@ const WAIT_SECONDS = 20;
  * provider, so it is asked too, should its message have been lost.
  */
 function useOrder(id: string, ask: boolean, waiting: (order: Order) => boolean): { order: Order | undefined; error: unknown; set: (order: Order) => void } {
-    const [order, setOrder] = useState<Order>();
+    const first = justPlaced(id);
+    const [order, setOrder] = useState<Order | undefined>(first);
     const [error, setError] = useState<unknown>();
     useEffect(() => {
+        if (first && !waiting(first)) return;
         const abort = new AbortController();
         const { signal } = abort;
         const follow = async (): Promise<void> => {
-            let known: Order | undefined;
+            let known = first;
             while (!signal.aborted) {
                 try {
                     const query = [ask ? 'ask=yes' : '', known ? `wait=${WAIT_SECONDS}&version=${known.version}` : ''].filter(Boolean).join('&');

@@ -210,6 +210,40 @@ enum err api_hold_delete(struct call *c)
 
 /* --- orders -------------------------------------------------------------------------------------------------------------------- */
 
+/* ?wait=<seconds>&version=<seen> */
+struct waiting_wish {
+    int64_t seen, wait_ms; /* 0: it does not wait */
+};
+
+static enum err read_waiting_wish(struct call *c, struct waiting_wish *ret_wish)
+{
+    struct span wait = http_param(&c->x->request, "wait"),
+                version = http_param(&c->x->request, "version");
+    uint64_t seconds, seen = 0;
+
+    *ret_wish = (struct waiting_wish){0};
+    if (!wait.data)
+        return OK;
+    ENSURE(text_to_u64(wait, &seconds) == OK && seconds >= 1 && seconds <= 60, ERR_INVALID,
+           "bad_query", "wait is 1 to 60 seconds.");
+    ENSURE(!version.data || (text_to_u64(version, &seen) == OK && seen <= INT64_MAX), ERR_INVALID,
+           "bad_query", "version is the version of the order that was seen.");
+    ret_wish->seen = (int64_t)seen;
+    ret_wish->wait_ms = (int64_t)(seconds > WAIT_S_MAX ? WAIT_S_MAX : seconds) * 1000;
+    return OK;
+}
+
+/* Leave it to the dispatcher to hand the call to the ticker. */
+static void wait_for(struct call *c, const struct order_row *o, int64_t seen, int64_t wait_ms,
+                     int status)
+{
+    c->waiting = true;
+    c->wait_order = o->id;
+    c->wait_version = seen;
+    c->wait_ms = wait_ms;
+    c->waited_status = status;
+}
+
 static enum err answer_order(struct call *c, int status, const struct order_row *order)
 {
     struct json_writer w;
@@ -223,6 +257,7 @@ struct order_args {
     struct order_request request;
     struct order_placed placed;
     struct scene scene;
+    int64_t wait_ms;
 };
 
 static void order_finally(struct call *c)
@@ -276,16 +311,22 @@ static enum err order_write(struct call *c)
     scene_done(&args->scene); /* of a run before this one */
     TRY(scene_of(c, args->placed.order.event_no, &args->scene));
     c->committed = order_committed;
-    return call_show(c, order_show);
+    TRY(call_show(c, order_show));
+    if (args->wait_ms > 0 && c->show) /* else the answer is kept with the change, as it is now */
+        wait_for(c, &args->placed.order, args->placed.order.version, args->wait_ms, 201);
+    return OK;
 }
 
 enum err api_order_post(struct call *c)
 {
+    struct waiting_wish wish;
     struct order_args *args;
     struct json_object root;
 
+    TRY(read_waiting_wish(c, &wish));
     TRY(call_alloc(c, sizeof *args, &args));
     memset(args, 0, sizeof *args);
+    args->wait_ms = wish.wait_ms;
     c->args = args;
     c->finally = order_finally;
     struct order_request *req = &args->request;
@@ -324,30 +365,7 @@ static enum err own_order(struct call *c, struct order_id id, struct order_row *
     return OK;
 }
 
-/* ?wait=<seconds>&version=<seen> */
-struct waiting_wish {
-    int64_t seen, wait_ms; /* 0: it does not wait */
-};
-
-static enum err read_waiting_wish(struct call *c, struct waiting_wish *ret_wish)
-{
-    struct span wait = http_param(&c->x->request, "wait"),
-                version = http_param(&c->x->request, "version");
-    uint64_t seconds, seen = 0;
-
-    *ret_wish = (struct waiting_wish){0};
-    if (!wait.data)
-        return OK;
-    ENSURE(text_to_u64(wait, &seconds) == OK && seconds >= 1 && seconds <= 60, ERR_INVALID,
-           "bad_query", "wait is 1 to 60 seconds.");
-    ENSURE(!version.data || (text_to_u64(version, &seen) == OK && seen <= INT64_MAX), ERR_INVALID,
-           "bad_query", "version is the version of the order that was seen.");
-    ret_wish->seen = (int64_t)seen;
-    ret_wish->wait_ms = (int64_t)(seconds > WAIT_S_MAX ? WAIT_S_MAX : seconds) * 1000;
-    return OK;
-}
-
-/* Leave it to the dispatcher to hand the call to the ticker, unless there is something to say at once. */
+/* Unless there is something to say at once. */
 static enum err wait_for_change(struct call *c, const struct order_row *o,
                                 const struct waiting_wish *wish)
 {
@@ -356,10 +374,7 @@ static enum err wait_for_change(struct call *c, const struct order_row *o,
     if (wish->wait_ms == 0 || wish->seen < o->version)
         return OK;
     TRY(call_map(c, o->event_no, &map)); /* loaded now, so that the ticker finds it */
-    c->waiting = true;
-    c->wait_order = o->id;
-    c->wait_version = wish->seen;
-    c->wait_ms = wish->wait_ms;
+    wait_for(c, o, wish->seen, wish->wait_ms, 200);
     return OK;
 }
 

@@ -82,9 +82,10 @@ struct call {
     char set_cookie[CALL_COOKIE_MAX];
     const char *location; /* in the arena, or NULL */
     bool writing;         /* on the writer thread: tx is the command's */
-    bool waiting;         /* the ticker answers when the order below has changed */
+    bool waiting; /* the ticker answers with waited_status when the order below has changed */
     struct order_id wait_order;
     int64_t wait_version, wait_ms;
+    int waited_status;
     bool written; /* committed; `after` is left to do */
     bool replied; /* the handler answered by itself (stream, static memory) */
 

@@ -281,6 +281,7 @@ static enum err run_write(struct store_tx *tx, struct command *command)
     c->location = NULL;
     c->show = NULL;
     c->committed = NULL;
+    c->waiting = false;
     TRY(permit_again(c));
     TRY(call_answered(c, &answered));
     if (answered)
@@ -324,14 +325,27 @@ static void answer_with_batch(struct call *c)
     c->api->ended = c->x;
 }
 
+/* False when it must be answered now. Else the ticker owns the call: nothing of it is touched afterwards. */
+static bool wait_in_ticker(struct call *c)
+{
+    int64_t until = clock_mono_ms(c->api->config.clock) + c->wait_ms;
+
+    http_defer(c->x);
+    return ticker_wait_order(c->api->ticker, c, c->wait_order, c->wait_version, until) == OK;
+}
+
 static void write_done(struct command *command, const struct err_info *error)
 {
     struct call *c = (struct call *)command;
+    bool open = __atomic_load_n(&c->api->open, __ATOMIC_ACQUIRE);
 
     c->tx = NULL;
     c->writing = false;
     if (!error && c->committed)
         c->committed(c);
+    /* Who cannot wait is told what was done. */
+    if (!error && c->waiting && open && wait_in_ticker(c))
+        return;
     if (!error && !c->refused && c->after) {
         c->written = true;
         if (finish_in_pool(c) == OK)
@@ -390,12 +404,14 @@ void call_answer_waiting(struct call *c, enum err read, const struct order_row *
     struct json_writer w;
     enum err e = read;
 
-    call_begin(c, 200, &w);
+    call_begin(c, c->waited_status, &w);
     if (e == OK)
         e = shape_order(c, &w, row);
     if (e == OK)
         e = call_end(c, &w);
     c->tx = NULL;
+    if (e != OK && c->show) /* what was done is no error because it cannot be read now */
+        e = c->show(c);
     if (e != OK)
         reply_error(c, err_last());
     else
@@ -416,7 +432,7 @@ static enum err opened_show(struct call *c)
     struct opened_args *args = c->args;
     struct json_writer w;
 
-    call_begin(c, 200, &w);
+    call_begin(c, c->waited_status, &w);
     shape_order_opened(&w, &args->scene, &args->order, args->url);
     return call_end(c, &w);
 }
@@ -436,6 +452,8 @@ enum err call_answer_opened(struct call *c, const struct recent_order *order, co
     (void)snprintf(args->url, sizeof args->url, "%s", url);
     args->scene = *scene;
     event_facts_keep(args->scene.facts);
+    if (c->finally)
+        c->finally(c);
     c->args = args;
     c->finally = opened_finally;
     c->show = opened_show;
@@ -527,17 +545,6 @@ static void touch_session(struct call *c)
         free(t);
 }
 
-/* The ticker owns the call once it took it: nothing of it is touched afterwards. */
-static void wait_in_ticker(struct call *c)
-{
-    int64_t until = clock_mono_ms(c->api->config.clock) + c->wait_ms;
-
-    if (ticker_wait_order(c->api->ticker, c, c->wait_order, c->wait_version, until) != OK) {
-        reply_error(c, err_last());
-        call_free(c);
-    }
-}
-
 static void read_durable(struct store_waiter *w)
 {
     struct call *c = (struct call *)((char *)w - offsetof(struct call, durable));
@@ -563,6 +570,16 @@ static void answer_read(struct call *c, enum err read)
     c->durable = (struct store_waiter){.commit = c->seen, .durable = read_durable};
     if (!store_await(store, &c->durable))
         http_finish_with(c->x, answer_call, c);
+}
+
+static void wait_on_loop(struct call *c)
+{
+    if (wait_in_ticker(c))
+        return;
+    struct http_exchange *x = c->x;
+    reply_error(c, err_last());
+    call_free(c);
+    http_finish(x);
 }
 
 static void run_route(struct call *c)
@@ -594,7 +611,7 @@ static void run_route(struct call *c)
         http_defer(c->x);
         submit_write(c);
     } else if (e == OK && c->waiting) {
-        wait_in_ticker(c);
+        wait_on_loop(c);
     } else {
         answer_read(c, e);
     }

@@ -600,7 +600,6 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
     bool room = t->free_place != 0 && !t->draining;
     if (room) {
         uint32_t place = t->free_place - 1, *bucket = bucket_of(t, order);
-        http_defer(c->x);
         t->free_place = t->waiters[place].same;
         t->waiters[place] = (struct waiter){.call = c,
                                             .no = ++t->waiters_ever,

@@ -12,7 +12,7 @@ struct notify {
     struct notify_config config;
     pthread_mutex_t lock; /* what follows */
     bool stopped;
-    size_t references;                 /* the owner's and one for each job under way */
+    size_t references;                       /* the owner's and one for each job under way */
     struct job_id active[NOTIFY_ACTIVE_MAX]; /* jobs under way; zeros: free */
 };
 
