@@ -190,10 +190,24 @@ static enum err rollback_to(struct store_conn *c)
     return sqlite_control(c, CONTROL_RELEASE);
 }
 
+/*
+ * SQLite syncs the database only when it has copied all of the log, which never happens while the writer goes on: without this sync all
+ * that was copied would wait for the restart, and the writer with it.
+ */
+static int copy_and_sync(struct store_conn *c)
+{
+    sqlite3_file *f = NULL;
+    int code = sqlite3_wal_checkpoint_v2(c->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+    return code == SQLITE_OK ? f->pMethods->xSync(f, SQLITE_SYNC_NORMAL) : code;
+}
+
 static enum err checkpoint(struct store_conn *c, bool restart)
 {
     if (!restart) {
-        int code = sqlite3_wal_checkpoint_v2(c->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        int code = copy_and_sync(c);
         return code == SQLITE_OK ? OK : sqlite_fail(c, code, "checkpoint");
     }
     sqlite3_busy_timeout(c->db, RESTART_WAIT_MS);

@@ -22,6 +22,7 @@
 
 #include "store/sqlite/conn.h"
 #include "store/sqlite/sqlite.h"
+#include "store/store/internal.h"
 #include "store/store/store_core.h"
 #include "store/store/testing.h"
 #include "store/store/writer.h"
@@ -42,7 +43,8 @@ static struct {
     int countdown;    /* the operation of that kind which fails, 1 the next; below 1 none */
     bool stays;       /* so do all after it */
     int fired;
-    int log_dirty; /* bytes of the log written and not synced */
+    int log_dirty;                        /* bytes of the log written and not synced */
+    int database_written, database_dirty; /* bytes of all other files, the same */
 } layer;
 
 static sqlite3_file *real_of(sqlite3_file *f)
@@ -79,8 +81,12 @@ static int layer_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 a
 {
     if (fails(FAULT_WRITE_IO, FAULT_WRITE_FULL))
         return layer.fault == FAULT_WRITE_FULL ? SQLITE_FULL : SQLITE_IOERR_WRITE;
-    if (((struct layer_file *)f)->is_log)
+    if (((struct layer_file *)f)->is_log) {
         __atomic_add_fetch(&layer.log_dirty, n, __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_add_fetch(&layer.database_written, n, __ATOMIC_SEQ_CST);
+        __atomic_add_fetch(&layer.database_dirty, n, __ATOMIC_SEQ_CST);
+    }
     return real_of(f)->pMethods->xWrite(real_of(f), data, n, at);
 }
 
@@ -94,8 +100,10 @@ static int layer_sync(sqlite3_file *f, int flags)
     if (fails(FAULT_SYNC, FAULT_SYNC))
         return SQLITE_IOERR_FSYNC;
     int code = real_of(f)->pMethods->xSync(real_of(f), flags);
-    if (code == SQLITE_OK && ((struct layer_file *)f)->is_log)
-        __atomic_store_n(&layer.log_dirty, 0, __ATOMIC_SEQ_CST);
+    if (code == SQLITE_OK)
+        __atomic_store_n(((struct layer_file *)f)->is_log ? &layer.log_dirty
+                                                          : &layer.database_dirty,
+                         0, __ATOMIC_SEQ_CST);
     return code;
 }
 
@@ -186,16 +194,21 @@ static int layer_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int f
     return code;
 }
 
+static sqlite3_vfs faults;
+
 static void layer_install(void)
 {
-    static sqlite3_vfs vfs;
-
     layer.real = sqlite3_vfs_find(NULL);
-    vfs = *layer.real;
-    vfs.zName = "faults";
-    vfs.szOsFile = (int)sizeof(struct layer_file) + layer.real->szOsFile;
-    vfs.xOpen = layer_open;
-    INVARIANT(sqlite3_vfs_register(&vfs, 1) == SQLITE_OK, "the layer is the default");
+    faults = *layer.real;
+    faults.zName = "faults";
+    faults.szOsFile = (int)sizeof(struct layer_file) + layer.real->szOsFile;
+    faults.xOpen = layer_open;
+    INVARIANT(sqlite3_vfs_register(&faults, 1) == SQLITE_OK, "the layer is the default");
+}
+
+static void layer_remove(void)
+{
+    INVARIANT(sqlite3_vfs_unregister(&faults) == SQLITE_OK, "the layer is gone");
 }
 
 static void layer_arm(enum fault fault, int countdown, bool stays)
@@ -486,6 +499,50 @@ static void a_failed_fsync_ends_the_process_before_any_acknowledgement(void **st
     assert_true(nth > BATCHES);
 }
 
+/* ---- copying the log --------------------------------------------------------------------------------------------------- */
+
+struct copying {
+    struct store_testing *t;
+    struct store_conn *conn;
+};
+
+static enum err add_one(struct store_tx *tx, void *context)
+{
+    (void)context;
+    return add_answer(tx, 0);
+}
+
+/* In a snapshot, which keeps what comes after it from being copied, as a writer that goes on does. */
+static enum err copy_while_it_grows(struct store_tx *tx, void *context)
+{
+    struct copying *c = context;
+
+    (void)tx;
+    TRY(store_testing_run(c->t, add_one, NULL));
+    layer.database_written = layer.database_dirty = 0;
+    return store_sqlite()->checkpoint(c->conn, false);
+}
+
+static void what_was_copied_is_on_the_disk_although_the_log_goes_on(void **state)
+{
+    struct store_testing t;
+    struct copying c = {&t, NULL};
+
+    (void)state;
+    store_testing_open(&t);
+    store_testing_suspend(&t);
+    layer_install();
+    store_testing_reopen(&t);
+    assert_int_equal(store_testing_run(&t, add_old_rows, NULL), OK);
+    assert_int_equal(store_sqlite()->open(store_config_of(t.store), CONN_CHECKPOINT, &c.conn), OK);
+    assert_int_equal(store_testing_read(&t, copy_while_it_grows, &c), OK);
+    assert_true(layer.database_written > 0);
+    assert_int_equal(layer.database_dirty, 0);
+    store_sqlite()->close(c.conn);
+    store_testing_close(&t);
+    layer_remove();
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, share_report, unshare_report)
 
 int main(void)
@@ -496,6 +553,7 @@ int main(void)
         CASE(each_failing_read_loses_its_batch_and_nothing_else),
         CASE(a_full_disk_refuses_from_then_on_and_keeps_what_was_acknowledged),
         CASE(a_failed_fsync_ends_the_process_before_any_acknowledgement),
+        CASE(what_was_copied_is_on_the_disk_although_the_log_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
