@@ -30,6 +30,7 @@
 enum {
     SIGNER_TIMEOUT_MS = 10000,
     STOP_GRACE_MS = 3000,
+    LOOPS_NICE = -10, /* as the writer: a door whose loop waits behind it waits for a whole batch */
     SEQUENCE_EVERY_MS = 300, /* from beginning to beginning */
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
@@ -455,6 +456,7 @@ static enum err open_server(struct app *app)
             (struct http_listener){app->tls_host, app->tls_port, app->tls};
     int64_t loops = setting_number(s->server_loops);
     config.loops = loops >= 1 && loops <= HTTP_LOOPS_MAX ? (unsigned)loops : 2;
+    config.nice = LOOPS_NICE;
     config.limits.connections_per_client_max =
         (size_t)setting_number(s->limits_connections_per_client);
     config.clock = app->clock;

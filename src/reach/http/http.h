@@ -50,6 +50,7 @@ struct http_config {
     struct http_listener listeners[HTTP_LISTENERS_MAX];
     size_t listener_count;
     unsigned loops;
+    int nice; /* of the loops' threads: see thread_nice */
     struct http_limits limits;
     const struct clock *clock;
     const struct rng *rng;

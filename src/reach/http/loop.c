@@ -401,6 +401,7 @@ static bool run_round(struct http_loop *loop)
 void *http_loop_main(void *arg)
 {
     struct http_loop *loop = arg;
+    thread_nice(loop->server->config.nice);
     loop->now_ms = clock_mono_ms(loop->server->config.clock);
     loop->tick = loop->now_ms / WHEEL_TICK_MS;
     while (run_round(loop))
