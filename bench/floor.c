@@ -295,6 +295,7 @@ static void baseline(struct arguments *a, struct json_writer *w)
     unsigned per_order = arguments_number(a, "--per-order", 2, 1, 10);
     unsigned clients = arguments_number(a, "--clients", 32, 1, 256);
     unsigned seconds = arguments_number(a, "--seconds", 3, 1, 60);
+    struct floor_halts halts;
     struct floors f;
     double sales;
 
@@ -305,6 +306,11 @@ static void baseline(struct arguments *a, struct json_writer *w)
     write_number(w, "fsyncs_per_s", f.fsyncs_per_s);
     write_number(w, "ed25519_verifies_per_s", f.verifies_per_s);
     write_machine_floors(seconds, w);
+    floor_halts(dir, seconds, &halts);
+    write_number(w, "halts_per_s", halts.per_s);
+    write_number(w, "halted_share", halts.share);
+    write_number(w, "halt_mean_ms", halts.mean_ms);
+    write_number(w, "halt_longest_ms", halts.longest_ms);
     json_w_kv_i64(w, "pgbench_clients", clients);
     if (floor_postgres_sales(dir, per_order, clients, seconds, &sales))
         write_number(w, "pgbench_sales_per_s", sales);

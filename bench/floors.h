@@ -14,6 +14,12 @@ double floor_signs(double seconds);
 /* Leaves of the ledger's size into a Merkle tree in memory. */
 double floor_leaves(double seconds);
 
+/* Times of at least 2 ms in which no processor ran anything, all being asked to, beside a loop that writes and syncs in dir. */
+struct floor_halts {
+    double per_s, share, mean_ms, longest_ms;
+};
+void floor_halts(const char *dir, double seconds, struct floor_halts *ret_halts);
+
 /*
  * The rows of floor_sales in PostgreSQL: a cluster of its own in a folder of its own below dir, on a socket there, asked by
  * pgbench with so many clients. False where PostgreSQL is not installed or will not run here, with a word on standard error.

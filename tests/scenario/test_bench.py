@@ -150,6 +150,7 @@ def baseline():
     for name in ("sqlite_sales_per_s", "fsyncs_per_s", "ed25519_verifies_per_s", "ed25519_signs_per_s", "http_requests_per_s",
                  "argon2id_per_s_1_thread", "argon2id_per_s_2_threads", "merkle_leaves_per_s"):
         assert figures[name] > 0, figures
+    assert 0 <= figures["halted_share"] < 1 and 0 <= figures["halt_mean_ms"] <= figures["halt_longest_ms"], figures
     assert figures["pgbench_sales_per_s"] is None or figures["pgbench_sales_per_s"] > 0, figures
 
 

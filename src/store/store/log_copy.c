@@ -13,7 +13,7 @@ enum {
         4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
     /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
-    COPY_BYTES = 48 << 20,
+    COPY_BYTES = 112 << 20,
     COPY_LAST_BYTES = 2 << 20, /* the same when a restart is near, so that little is left for it */
     COPYING_NICE = 5,
 };
