@@ -56,23 +56,20 @@ static void commit_until(const char *path, int64_t until_us)
     free(bytes);
 }
 
-/* What is in both; into a. */
-static void intersect(struct spinner *a, const struct spinner *b)
+static void intersect(const struct spinner *a, const struct spinner *b, struct spinner *ret_both)
 {
-    size_t kept = 0;
-
-    for (size_t i = 0, j = 0; i < a->count && j < b->count;) {
+    ret_both->count = 0;
+    for (size_t i = 0, j = 0; i < a->count && j < b->count && ret_both->count < GAPS_MAX;) {
         const struct gap x = a->gaps[i], y = b->gaps[j];
         struct gap both = {x.from_us > y.from_us ? x.from_us : y.from_us,
                            x.to_us < y.to_us ? x.to_us : y.to_us};
         if (both.to_us - both.from_us >= GAP_US)
-            a->gaps[kept++] = both; /* kept <= i: what is overwritten was read */
+            ret_both->gaps[ret_both->count++] = both;
         if (x.to_us < y.to_us)
             i++;
         else
             j++;
     }
-    a->count = kept;
 }
 
 static void sum_up(const struct spinner *s, double seconds, struct floor_halts *ret_halts)
@@ -94,11 +91,12 @@ static void sum_up(const struct spinner *s, double seconds, struct floor_halts *
 void floor_halts(const char *dir, double seconds, struct floor_halts *ret_halts)
 {
     unsigned count = floor_processors() < SPINNERS_MAX ? floor_processors() : SPINNERS_MAX;
-    struct spinner *spinners = calloc(count, sizeof *spinners);
+    struct spinner *spinners = calloc(count, sizeof *spinners), *both = calloc(2, sizeof *both);
+    const struct spinner *all = spinners;
     int64_t until_us = now_us() + (int64_t)(seconds * 1e6);
     char path[BENCH_PATH_MAX];
 
-    if (!spinners || snprintf(path, sizeof path, "%s/floor.halts", dir) >= BENCH_PATH_MAX)
+    if (!spinners || !both || snprintf(path, sizeof path, "%s/floor.halts", dir) >= BENCH_PATH_MAX)
         die("halts: no memory, or path too long");
     for (unsigned i = 0; i < count; i++) {
         spinners[i].until_us = until_us;
@@ -108,8 +106,11 @@ void floor_halts(const char *dir, double seconds, struct floor_halts *ret_halts)
     commit_until(path, until_us);
     for (unsigned i = 0; i < count; i++)
         (void)pthread_join(spinners[i].thread, NULL);
-    for (unsigned i = 1; i < count; i++)
-        intersect(&spinners[0], &spinners[i]);
-    sum_up(&spinners[0], seconds, ret_halts);
+    for (unsigned i = 1; i < count; i++) {
+        intersect(all, &spinners[i], &both[i % 2]);
+        all = &both[i % 2];
+    }
+    sum_up(all, seconds, ret_halts);
     free(spinners);
+    free(both);
 }

@@ -3,6 +3,7 @@
 """From an empty directory to an admitted fan, over the API alone, with the sandbox as the payment provider; then the ledger is
 checked, and what was altered by hand is named."""
 import subprocess
+import threading
 import time
 
 import gatehouse as g
@@ -105,6 +106,23 @@ def order_waits_in_vain():
     g.equal((order["status"], order["checkout_url"]), ("awaiting_payment", None))
     assert at["fan"].checkout(order).startswith(at["sandbox"].origin)
     cancelled(order)
+
+
+@tap.test("who waits for the payment page of an order that is cancelled meanwhile is told so at once")
+def order_cancelled_while_waiting():
+    at["sandbox"].fault("slow", delay_ms=4000)
+    id, heard = g.new_id("ord"), []
+    other = g.Api(at["server"])
+    other.token = at["fan"].api.token
+    hold = at["fan"].hold(at["event"], {"places": [22, 23]})
+    asked = threading.Thread(target=lambda: heard.append(
+        other.post("/api/v1/orders?wait=25", {"id": id, "hold": hold["id"]}, expect=201).json))
+    asked.start()
+    g.until("the order", lambda: at["fan"].api.get(f"/api/v1/orders/{id}", expect=(200, 404)).status == 200)
+    at["fan"].api.post(f"/api/v1/orders/{id}/cancel", expect=202)
+    asked.join(3)
+    assert heard and heard[0]["cancelling"], heard
+    at["fan"].wait({"id": id}, lambda o: o["status"] == "cancelled", "cancelled")
 
 
 @tap.test("an order with an Idempotency-Key is answered at once, and a repeat hears the same")

@@ -63,18 +63,19 @@ export function HoldPanel({ event, hold, onHold, onEnd }: Props): JSX.Element {
     const skew = useServerClock();
     const now = useNow() + skew;
     const leftMs = Date.parse(hold.expires_at) - now;
-    const over = leftMs <= 0;
     const extendable = Date.parse(hold.latest_at) > Date.parse(hold.expires_at);
     const pay = useSubmit(async (_key, newId) => {
         const order = await post<Order>(`/api/v1/orders?wait=${PAGE_WAIT_SECONDS}`, { id: newId('ord'), hold: hold.id }, { idempotencyKey: null });
         rememberPlaced(order);
         navigate(`/checkout/${order.id}`);
     });
+    // An order on its way keeps the seats, whatever the time says.
+    const over = leftMs <= 0 && !pay.busy;
     const extend = useSubmit(async (key) => onHold(await post<Hold>(`/api/v1/holds/${hold.id}/refresh`, undefined, { idempotencyKey: key })));
     const release = useSubmit(async (key) => {
         await del(`/api/v1/holds/${hold.id}`, { idempotencyKey: key }).catch((error: unknown) => {
-            // Gone already is what was wanted.
-            if (!(error instanceof Problem && ([404, 409, 410].includes(error.status)))) throw error;
+            // Gone already is what was wanted; ordered already is not.
+            if (!(error instanceof Problem && [404, 409, 410].includes(error.status) && error.slug !== 'hold_ordered')) throw error;
         });
         onEnd();
     });
@@ -93,7 +94,7 @@ export function HoldPanel({ event, hold, onHold, onEnd }: Props): JSX.Element {
                 <>
                     <div class="row between">
                         <h2 id="hold-title">Held for you</h2>
-                        <p class={leftMs <= WARN_MS ? 'timer timer-low' : 'timer'}><span class="visually-hidden">Time left: </span><span role="timer" data-testid="hold-timer">{countdown(leftMs)}</span></p>
+                        <p class={leftMs <= WARN_MS ? 'timer timer-low' : 'timer'}><span class="visually-hidden">Time left: </span><span role="timer" data-testid="hold-timer">{countdown(Math.max(leftMs, 0))}</span></p>
                     </div>
                     <ErrorSummary error={pay.error ?? extend.error ?? release.error} />
                     <ul class="lines" data-testid="hold-places">
@@ -102,8 +103,8 @@ export function HoldPanel({ event, hold, onHold, onEnd }: Props): JSX.Element {
                     </ul>
                     <Button kind="main" wide busy={pay.busy} onClick={pay.run} testid="pay">{hold.total.amount_minor === 0 ? 'Get the tickets' : 'Continue to payment'}</Button>
                     <div class="row between">
-                        {extendable ? <Button kind="quiet" busy={extend.busy} onClick={extend.run} testid="extend">More time, please</Button> : <span class="soft">The time cannot be extended any further.</span>}
-                        <Button kind="quiet" busy={release.busy} onClick={release.run} testid="release">Give the seats back</Button>
+                        {extendable ? <Button kind="quiet" busy={extend.busy} disabled={pay.busy} onClick={extend.run} testid="extend">More time, please</Button> : <span class="soft">The time cannot be extended any further.</span>}
+                        <Button kind="quiet" busy={release.busy} disabled={pay.busy} onClick={release.run} testid="release">Give the seats back</Button>
                     </div>
                     <p class="soft">You pay on the page of the payment provider; your card number never reaches {event.organiser.name} or us.</p>
                 </>

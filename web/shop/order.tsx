@@ -11,7 +11,7 @@ import { checkoutAddress } from '../shared/urls';
 import type { Order, OrderStatus, Page } from '../shared/types';
 import { Announce, Button, ErrorSummary, Heading, Notice, Pending, useLoad, useSubmit } from '../shared/ui';
 import { PlaceLines } from './hold';
-import { justPlaced } from './placed';
+import { takePlaced } from './placed';
 import { useSignedIn } from './guard';
 import { SITE } from './site';
 
@@ -19,10 +19,9 @@ const WAIT_SECONDS = 20;
 
 /**
  * Follow an order while somebody may still be waiting for something to happen to it. ask: somebody has come back from the
- * provider, so it is asked too, should its message have been lost.
+ * provider, so it is asked too, should its message have been lost. first: how it was answered a moment ago.
  */
-function useOrder(id: string, ask: boolean, waiting: (order: Order) => boolean): { order: Order | undefined; error: unknown; set: (order: Order) => void } {
-    const first = justPlaced(id);
+function useOrder(id: string, ask: boolean, waiting: (order: Order) => boolean, first?: Order): { order: Order | undefined; error: unknown; set: (order: Order) => void } {
     const [order, setOrder] = useState<Order | undefined>(first);
     const [error, setError] = useState<unknown>();
     useEffect(() => {
@@ -66,7 +65,8 @@ function Steps({ at }: { at: number }): JSX.Element {
 }
 
 export function CheckoutPage({ id }: { id: string }): JSX.Element {
-    const { order, error } = useOrder(id, false, (o) => o.status === 'awaiting_payment' && !checkoutAddress(o.checkout_url));
+    const [placed] = useState(() => takePlaced(id));
+    const { order, error } = useOrder(id, false, (o) => o.status === 'awaiting_payment' && !checkoutAddress(o.checkout_url), placed);
     const address = checkoutAddress(order?.checkout_url ?? null);
     useTitle('Payment', SITE);
     useSignedIn(error);

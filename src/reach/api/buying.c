@@ -300,6 +300,14 @@ static void order_committed(struct call *c)
                                                 .title = args->scene.facts->row.name});
 }
 
+/* Who waits is answered from it. Where nobody has looked at the event yet, the ticker would have to load it in the middle of a snapshot. */
+static bool map_is_loaded(struct call *c, int64_t event_no)
+{
+    struct seat_map *map = seat_maps_find(c->api->config.maps, event_no);
+    return map && seat_map_version(map) != 0;
+}
+
+/* With an Idempotency-Key there is nothing to show later (call_show), and nobody waits: the answer is kept with the change. */
 static enum err order_write(struct call *c)
 {
     struct order_args *args = c->args;
@@ -312,7 +320,7 @@ static enum err order_write(struct call *c)
     TRY(scene_of(c, args->placed.order.event_no, &args->scene));
     c->committed = order_committed;
     TRY(call_show(c, order_show));
-    if (args->wait_ms > 0 && c->show) /* else the answer is kept with the change, as it is now */
+    if (args->wait_ms > 0 && c->show && map_is_loaded(c, args->placed.order.event_no))
         wait_for(c, &args->placed.order, args->placed.order.version, args->wait_ms, 201);
     return OK;
 }
@@ -401,9 +409,18 @@ enum err api_order_get_one(struct call *c)
     return c->waiting ? OK : answer_order(c, 200, &order);
 }
 
+/* Whoever was placed and left waiting in this very batch came after its notes. */
 static void cancel_committed(struct call *c)
 {
-    recent_forget(c->api->recent, *(struct order_id *)c->args);
+    const struct order_id *id = c->args;
+    const struct store_note note = {.kind = NOTE_ORDER,
+                                    .b = ORDER_CHANGE,
+                                    .c = (int64_t)get_u64be(id->b),
+                                    .d = (int64_t)get_u64be(id->b + 8)};
+
+    recent_forget(c->api->recent, *id);
+    if (__atomic_load_n(&c->api->open, __ATOMIC_ACQUIRE))
+        ticker_notes(c->api->ticker, &note, 1);
 }
 
 static enum err cancel_write(struct call *c)

@@ -325,12 +325,11 @@ static void answer_with_batch(struct call *c)
     c->api->ended = c->x;
 }
 
-/* False when it must be answered now. Else the ticker owns the call: nothing of it is touched afterwards. */
+/* The exchange is deferred. False when it must be answered now. Else the ticker owns the call: nothing of it is touched afterwards. */
 static bool wait_in_ticker(struct call *c)
 {
     int64_t until = clock_mono_ms(c->api->config.clock) + c->wait_ms;
 
-    http_defer(c->x);
     return ticker_wait_order(c->api->ticker, c, c->wait_order, c->wait_version, until) == OK;
 }
 
@@ -574,6 +573,7 @@ static void answer_read(struct call *c, enum err read)
 
 static void wait_on_loop(struct call *c)
 {
+    http_defer(c->x);
     if (wait_in_ticker(c))
         return;
     struct http_exchange *x = c->x;
