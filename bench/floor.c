@@ -234,27 +234,33 @@ double floor_sales(const char *dir, unsigned per_order, double seconds)
     return rate;
 }
 
+int64_t floor_syncs(const char *path, size_t bytes, unsigned pieces, int64_t until_us)
+{
+    uint8_t *piece = calloc(1, bytes);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int64_t count = 0;
+
+    if (!piece || fd < 0 || posix_fallocate(fd, 0, (off_t)(pieces * bytes)) != 0)
+        die("floor: cannot write %s", path);
+    for (; now_us() < until_us; count++)
+        if (pwrite(fd, piece, bytes, (off_t)((size_t)(count % pieces) * bytes)) != (ssize_t)bytes ||
+            fdatasync(fd) != 0)
+            die("floor: cannot sync %s", path);
+    close(fd);
+    (void)unlink(path);
+    free(piece);
+    return count;
+}
+
 static double fsyncs(const char *dir, double seconds)
 {
-    static const uint8_t page[4096] = {1};
     char path[BENCH_PATH_MAX];
-    int64_t count = 0, began = now_us();
+    int64_t began = now_us();
 
     if (snprintf(path, sizeof path, "%s/floor.sync", dir) >= BENCH_PATH_MAX)
         die("path too long");
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || posix_fallocate(fd, 0, 1 << 20) != 0)
-        die("floor: cannot write %s", path);
-    while ((double)(now_us() - began) < seconds * 1e6) {
-        if (pwrite(fd, page, sizeof page, (off_t)(count % 256) * 4096) != (ssize_t)sizeof page ||
-            fdatasync(fd) != 0)
-            die("floor: cannot sync %s", path);
-        count++;
-    }
-    double rate = (double)count * 1e6 / (double)(now_us() - began);
-    close(fd);
-    (void)unlink(path);
-    return rate;
+    int64_t count = floor_syncs(path, 4096, 256, began + (int64_t)(seconds * 1e6));
+    return (double)count * 1e6 / (double)(now_us() - began);
 }
 
 double floor_verifies(double seconds)

@@ -3,17 +3,15 @@
  * halts - how long the whole machine stands still when its processors and its disk are busy. A virtual machine often has a quota of
  * its host's time, and the work of its disk counts: then nothing runs until the period is over, and no program here can answer.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "floors.h"
 
 enum {
     GAPS_MAX = 65536,
-    GAP_US = 2000, /* shorter ones are other threads' turns */
-    COMMIT_BYTES = 256 * 1024,
+    GAP_US = 2000,             /* shorter ones are other threads' turns */
+    COMMIT_BYTES = 256 * 1024, /* as a server commits */
     FILE_COMMITS = 256,
     SPINNERS_MAX = 64,
 };
@@ -37,23 +35,6 @@ static void *spin(void *context)
         if (now - before >= GAP_US && s->count < GAPS_MAX)
             s->gaps[s->count++] = (struct gap){before, now};
     return NULL;
-}
-
-/* As a server commits: a quarter of a megabyte, then the wait for the disk. */
-static void commit_until(const char *path, int64_t until_us)
-{
-    uint8_t *bytes = calloc(1, COMMIT_BYTES);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    if (!bytes || fd < 0 || posix_fallocate(fd, 0, (off_t)FILE_COMMITS * COMMIT_BYTES) != 0)
-        die("halts: cannot write %s", path);
-    for (int64_t n = 0; now_us() < until_us; n++)
-        if (pwrite(fd, bytes, COMMIT_BYTES, n % FILE_COMMITS * COMMIT_BYTES) != COMMIT_BYTES ||
-            fdatasync(fd) != 0)
-            die("halts: cannot sync %s", path);
-    close(fd);
-    (void)unlink(path);
-    free(bytes);
 }
 
 static void intersect(const struct spinner *a, const struct spinner *b, struct spinner *ret_both)
@@ -103,7 +84,7 @@ void floor_halts(const char *dir, double seconds, struct floor_halts *ret_halts)
         if (pthread_create(&spinners[i].thread, NULL, spin, &spinners[i]) != 0)
             die("halts: no thread");
     }
-    commit_until(path, until_us);
+    (void)floor_syncs(path, COMMIT_BYTES, FILE_COMMITS, until_us);
     for (unsigned i = 0; i < count; i++)
         (void)pthread_join(spinners[i].thread, NULL);
     for (unsigned i = 1; i < count; i++) {

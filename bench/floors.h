@@ -14,6 +14,9 @@ double floor_signs(double seconds);
 /* Leaves of the ledger's size into a Merkle tree in memory. */
 double floor_leaves(double seconds);
 
+/* Write so many bytes and sync them, over and over in a file of `pieces` times as many, which is removed. How often. */
+int64_t floor_syncs(const char *path, size_t bytes, unsigned pieces, int64_t until_us);
+
 /* Times of at least 2 ms in which no processor ran anything, all being asked to, beside a loop that writes and syncs in dir. */
 struct floor_halts {
     double per_s, share, mean_ms, longest_ms;

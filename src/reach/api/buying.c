@@ -413,14 +413,10 @@ enum err api_order_get_one(struct call *c)
 static void cancel_committed(struct call *c)
 {
     const struct order_id *id = c->args;
-    const struct store_note note = {.kind = NOTE_ORDER,
-                                    .b = ORDER_CHANGE,
-                                    .c = (int64_t)get_u64be(id->b),
-                                    .d = (int64_t)get_u64be(id->b + 8)};
 
     recent_forget(c->api->recent, *id);
     if (__atomic_load_n(&c->api->open, __ATOMIC_ACQUIRE))
-        ticker_notes(c->api->ticker, &note, 1);
+        ticker_order_changed(c->api->ticker, *id);
 }
 
 static enum err cancel_write(struct call *c)

@@ -211,6 +211,8 @@ RESULT ticker_new(struct api *api, struct ticker **ret_ticker);
 void ticker_drain(struct ticker *t);
 void ticker_free(struct ticker *t);
 void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count);
+/* As a note that said so. */
+void ticker_order_changed(struct ticker *t, struct order_id id);
 /* On the writer thread, after the notes that said ORDER_CHANGE_OPENED of it. opened: as it is now; NULL: to be read. */
 void ticker_order_opened(struct ticker *t, struct order_id id, const struct recent_order *opened,
                          const char *url);

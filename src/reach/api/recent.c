@@ -67,11 +67,9 @@ void recent_keep(struct recent *r, const struct recent_order *order)
 
 static void change(struct recent *r, const struct store_note *note)
 {
-    struct order_id id;
-
-    put_u64be(id.b, (uint64_t)note->c);
-    put_u64be(id.b + 8, (uint64_t)note->d);
+    struct order_id id = note_order_id(note->c, note->d);
     struct recent_order *found = find(set_of(r, id), id);
+
     if (!found)
         return;
     if (note->b == ORDER_CHANGE_OPENED && !found->opened) {

@@ -493,14 +493,11 @@ void ticker_free(struct ticker *t)
     free(t);
 }
 
-/* Under the mutex: the order's id is in the note's c and d. */
-static bool mark_waiters(struct ticker *t, const struct store_note *note)
+/* Under the mutex. */
+static bool mark_waiters(struct ticker *t, struct order_id id)
 {
-    struct order_id id;
     bool any = false;
 
-    put_u64be(id.b, (uint64_t)note->c);
-    put_u64be(id.b + 8, (uint64_t)note->d);
     for (uint32_t at = *bucket_of(t, id); at; at = t->waiters[at - 1].same)
         if (order_id_eq(t->waiters[at - 1].order, id)) {
             look_at(t, at - 1);
@@ -523,8 +520,17 @@ void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count
     t->alerts_changed |= alerts;
     for (size_t i = 0; i < count && t->waiter_count > 0; i++)
         if (notes[i].kind == NOTE_ORDER && notes[i].b != ORDER_CHANGE_OPENED)
-            t->orders_changed |= mark_waiters(t, &notes[i]);
+            t->orders_changed |= mark_waiters(t, note_order_id(notes[i].c, notes[i].d));
     if (t->alerts_changed || t->orders_changed)
+        pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void ticker_order_changed(struct ticker *t, struct order_id id)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->orders_changed |= mark_waiters(t, id);
+    if (t->orders_changed)
         pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->mutex);
 }

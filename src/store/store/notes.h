@@ -38,6 +38,14 @@ static inline int64_t note_place_state(int64_t c)
 {
     return c & 0xffff;
 }
+static inline struct order_id note_order_id(int64_t c, int64_t d)
+{
+    struct order_id id;
+
+    put_u64be(id.b, (uint64_t)c);
+    put_u64be(id.b + 8, (uint64_t)d);
+    return id;
+}
 static inline uint32_t note_hold_tag(int64_t c)
 {
     return (uint32_t)((uint64_t)c >> 32);
