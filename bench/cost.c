@@ -46,7 +46,6 @@ struct sale {
     struct hold held;
     struct order_request order;
     struct order_row ordered;
-    struct payment_id payment;
     struct stripe_session session;
     char event_ref[40];
 };
@@ -87,12 +86,6 @@ static enum err order_(struct store_tx *tx, void *context)
     return OK;
 }
 
-static enum err opened_(struct store_tx *tx, void *context)
-{
-    struct sale *s = context;
-    return order_session_opened(tx, fix.catalog.ledger, s->payment, &s->session);
-}
-
 static enum err paid_(struct store_tx *tx, void *context)
 {
     struct sale *s = context;
@@ -105,7 +98,6 @@ static enum err payment_(struct store_tx *tx, void *context)
     struct payment_row p;
 
     TRY(store_payment_newest(tx, s->order.id, &p));
-    s->payment = p.id;
     payment_id_format(p.id, s->session.client_reference);
     return OK;
 }
@@ -134,37 +126,33 @@ static void choose(void)
     }
 }
 
-static void pay_all(bool paid)
+static void pay_all(void)
 {
     for (size_t i = 0; i < BATCH; i++) {
         struct sale *s = &sales[i];
         assert_int_equal(store_testing_read(&fix.t, payment_, s), OK);
-        s->session.status = paid ? STRIPE_COMPLETE : STRIPE_OPEN;
-        s->session.paid = paid;
+        s->session.status = STRIPE_COMPLETE;
+        s->session.paid = true;
         s->session.amount = s->ordered.amount;
         (void)snprintf(s->session.ref, sizeof s->session.ref, "cs_cost_%08u%02u", next_id,
                        (unsigned)i);
-        if (paid)
-            (void)snprintf(s->session.intent_ref, sizeof s->session.intent_ref, "pi_cost_%08u%02u",
-                           next_id, (unsigned)i);
-        else
-            (void)snprintf(s->session.url, sizeof s->session.url, "https://pay.example/%s",
-                           s->session.ref);
+        (void)snprintf(s->session.intent_ref, sizeof s->session.intent_ref, "pi_cost_%08u%02u",
+                       next_id, (unsigned)i);
         (void)snprintf(s->event_ref, sizeof s->event_ref, "evt_cost_%08u%02u", next_id,
                        (unsigned)i);
     }
 }
 
 /* One after the other, so that each part is one stretch of counting. */
-static void sell_all(const char *const names[4])
+static void sell_all(const char *const names[3])
 {
-    command_fn *const steps[4] = {hold_, order_, opened_, paid_};
+    command_fn *const steps[3] = {hold_, order_, paid_};
 
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         if (i == 0)
             choose();
-        if (i >= 2)
-            pay_all(i == 3);
+        if (i == 2)
+            pay_all();
         if (names)
             begin(names[i]);
         run_batch(steps[i], (char *)sales, sizeof sales[0]);
@@ -297,7 +285,7 @@ static void make_stadium(void)
 
 static void count_all(void)
 {
-    static const char *const names[] = {"hold", "order", "opened", "paid"};
+    static const char *const names[] = {"hold", "order", "paid"};
 
     at(STORE_TESTING_NOW_MS + 1000);
     sell_all(NULL); /* caches fill, statements are prepared */

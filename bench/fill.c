@@ -53,10 +53,10 @@ static const char *const copy_sql[] = {
 
     "INSERT INTO payment (id, order_id, live_order_id, organiser_no, attempt, state, session_ref, "
     "intent_ref, "
-    "url, amount_minor, currency, captured_minor, refunded_minor, tries, next_ms, created_ms) "
+    "amount_minor, currency, captured_minor, refunded_minor, tries, next_ms, created_ms) "
     "SELECT moved(p.id, ?4), moved(p.order_id, ?4), moved(p.live_order_id, ?4), p.organiser_no, "
     "p.attempt, p.state, "
-    "printf('%08d_', ?3) || p.session_ref, printf('%08d_', ?3) || p.intent_ref, p.url, "
+    "printf('%08d_', ?3) || p.session_ref, printf('%08d_', ?3) || p.intent_ref, "
     "p.amount_minor, p.currency, p.captured_minor, p.refunded_minor, p.tries, p.next_ms" BACK
     ", p.created_ms" BACK " FROM sale_order o CROSS JOIN payment p ON p.order_id = o.id "
     "WHERE o.event_no = ?2",

@@ -25,7 +25,6 @@ enum statement {
     ORDER_LINE,
     PAYMENT_INSERT,
     ENTRY_INSERT,
-    PAYMENT_OPEN,
     PAYMENT_CAPTURE,
     ORDER_PAID,
     POSTING_INSERT,
@@ -45,12 +44,10 @@ static const char *const sql[STATEMENTS] = {
                      "(?1,1,1,1,?1,'awaiting_payment',8500,'EUR',?3,?3,NULL,NULL,1)",
     [ORDER_LINE] = "INSERT INTO order_line VALUES (?1,?2,0,4000,250)",
     [PAYMENT_INSERT] =
-        "INSERT INTO payment VALUES (?1,?1,1,1,'creating',NULL,NULL,NULL,8500,'EUR',0,0,0,?3,?3)",
+        "INSERT INTO payment VALUES (?1,?1,1,1,'open',NULL,NULL,8500,'EUR',0,0,0,?3,?3)",
     [ENTRY_INSERT] = "INSERT INTO entry VALUES (?2,?1,20,1,1,?3,?4,zeroblob(32))",
-    [PAYMENT_OPEN] = "UPDATE payment SET state='open', session_ref=hex(?1), "
-                     "url='http://127.0.0.1/pay/'||hex(?1), next_ms=?3 WHERE id=?1",
-    [PAYMENT_CAPTURE] = "UPDATE payment SET state='captured', intent_ref='pi'||hex(?1), "
-                        "captured_minor=8500 WHERE id=?1",
+    [PAYMENT_CAPTURE] = "UPDATE payment SET state='captured', session_ref=hex(?1), "
+                        "intent_ref='pi'||hex(?1), captured_minor=8500 WHERE id=?1",
     [ORDER_PAID] = "UPDATE sale_order SET status='paid', version=version+1 WHERE id=?1",
     [POSTING_INSERT] = "INSERT INTO posting VALUES (?1,?2,?1,'sales',1,'EUR',?3)",
     [SELL_PLACE] = "UPDATE place SET state=3, order_id=NULL, ticket_id=?1, generation=1 WHERE "
@@ -75,10 +72,10 @@ static const char schema[] =
     "CREATE TABLE order_line (order_id BLOB, place_no INT, c INT, p INT, f INT, PRIMARY KEY "
     "(order_id, place_no)) WITHOUT ROWID;"
     "CREATE TABLE payment (id BLOB PRIMARY KEY, order_id BLOB, o INT, attempt INT, state TEXT, "
-    "session_ref TEXT UNIQUE, intent_ref TEXT UNIQUE,"
-    " url TEXT, amount INT, currency TEXT, captured_minor INT, refunded INT, tries INT, next_ms "
+    "session_ref TEXT, intent_ref TEXT UNIQUE,"
+    " amount INT, currency TEXT, captured_minor INT, refunded INT, tries INT, next_ms "
     "INT, c INT) WITHOUT ROWID;"
-    "CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating','open');"
+    "CREATE INDEX payment_due ON payment (next_ms) WHERE state='open';"
     "CREATE TABLE posting (b BLOB, line INT, order_id BLOB, acc TEXT, amount INT, currency TEXT, "
     "at INT, PRIMARY KEY (b, line)) WITHOUT ROWID;"
     "CREATE TABLE ticket (id BLOB PRIMARY KEY, o INT, e INT, place_no INT, live INT, g INT, "
@@ -146,13 +143,6 @@ static void do_order(struct bare *b, const uint8_t *id, int64_t place, unsigned 
     entry(b);
 }
 
-static void do_open(struct bare *b, const uint8_t *id, int64_t place, unsigned per_order)
-{
-    (void)per_order;
-    put(b, PAYMENT_OPEN, id, place);
-    entry(b);
-}
-
 static void do_settle(struct bare *b, const uint8_t *id, int64_t place, unsigned per_order)
 {
     uint8_t ticket[ID_BYTES];
@@ -180,7 +170,7 @@ static void run(struct bare *b, const char *text)
 static double bare_loop(struct bare *b, unsigned per_order, double seconds)
 {
     void (*const steps[])(struct bare *, const uint8_t *, int64_t, unsigned) = {do_hold, do_order,
-                                                                                do_open, do_settle};
+                                                                                do_settle};
     uint8_t ids[BATCH][ID_BYTES];
     int64_t place = 0, sales = 0, began = now_us();
 

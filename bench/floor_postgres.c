@@ -53,9 +53,9 @@ static const char schema[] =
     "CREATE TABLE order_line (order_id BYTEA, place_no INT, c INT, p INT, f INT, PRIMARY KEY "
     "(order_id, place_no));"
     "CREATE TABLE payment (id BYTEA PRIMARY KEY, order_id BYTEA, o INT, attempt INT, state TEXT, "
-    "session_ref TEXT UNIQUE, intent_ref TEXT UNIQUE, url TEXT, amount INT, currency TEXT, "
+    "session_ref TEXT, intent_ref TEXT UNIQUE, amount INT, currency TEXT, "
     "captured_minor INT, refunded INT, tries INT, next_ms BIGINT, c BIGINT);"
-    "CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating','open');"
+    "CREATE INDEX payment_due ON payment (next_ms) WHERE state='open';"
     "CREATE TABLE posting (b BYTEA, line INT, order_id BYTEA, acc TEXT, amount INT, currency TEXT, "
     "at BIGINT, PRIMARY KEY (b, line));"
     "CREATE TABLE ticket (id BYTEA PRIMARY KEY, o INT, e INT, place_no INT, live INT, g INT, "
@@ -102,13 +102,10 @@ static void script(struct buf *out, unsigned per_order)
     buf_put_text(out, "UPDATE hold SET status='ordered' WHERE id=" ID " AND status='live';\n"
                       "INSERT INTO sale_order VALUES (" ID ",1,1,1," ID
                       ",'awaiting_payment',8500,'EUR'," N "," N ",NULL,NULL,1);\n"
-                      "INSERT INTO payment VALUES (" ID "," ID ",1,1,'creating',NULL,NULL,NULL,"
+                      "INSERT INTO payment VALUES (" ID "," ID ",1,1,'open',NULL,NULL,"
                       "8500,'EUR',0,0,0," N "," N ");\n" ENTRY COMMIT BEGIN
-                      "UPDATE payment SET state='open', session_ref='cs_'||" N ", "
-                      "url='http://127.0.0.1/pay/'||" N ", next_ms=" N " WHERE id=" ID
-                      ";\n" ENTRY COMMIT BEGIN
-                      "UPDATE payment SET state='captured', intent_ref='pi_'||" N ", "
-                      "captured_minor=8500 WHERE id=" ID ";\n"
+                      "UPDATE payment SET state='captured', session_ref='cs_'||" N ", "
+                      "intent_ref='pi_'||" N ", captured_minor=8500 WHERE id=" ID ";\n"
                       "UPDATE sale_order SET status='paid', version=version+1 WHERE id=" ID ";\n");
     for (int line = 0; line < 3; line++)
         buf_printf(out, "INSERT INTO posting VALUES (" ID ",%d," ID ",'sales',1,'EUR',1);\n", line);

@@ -100,22 +100,24 @@ static struct session *find_ref(struct provider *p, struct span text)
     return number < p->count ? p->sessions[number] : NULL;
 }
 
-static void write_session(const struct session *s, struct buf *out)
+/* as_made: what its key is answered again, whatever has become of it. */
+static void write_session(const struct session *s, bool as_made, struct buf *out)
 {
+    bool paid = s->paid && !as_made, expired = s->expired && !as_made;
     char text[640];
     int n =
         snprintf(text, sizeof text,
                  "{\"id\":\"cs_bench_%u\",\"object\":\"checkout.session\",\"amount_total\":%lld,"
                  "\"currency\":\"%s\","
-                 "\"client_reference_id\":\"%s\",\"status\":\"%s\",\"payment_status\":\"%s\",",
+                 "\"metadata\":{\"payment\":\"%s\"},\"status\":\"%s\",\"payment_status\":\"%s\",",
                  s->number, (long long)s->amount_minor, s->currency, s->payment,
-                 s->paid      ? "complete"
-                 : s->expired ? "expired"
-                              : "open",
-                 s->paid ? "paid" : "unpaid");
+                 paid      ? "complete"
+                 : expired ? "expired"
+                           : "open",
+                 paid ? "paid" : "unpaid");
 
     buf_put(out, text, (size_t)n);
-    if (s->paid)
+    if (paid)
         n = snprintf(text, sizeof text, "\"payment_intent\":\"pi_bench_%u\",\"url\":null}",
                      s->number);
     else
@@ -205,7 +207,7 @@ static void create(struct provider *p, const struct wire_request *r)
         p->sessions[p->count++] = s;
         slot_put(p, s->number);
     }
-    write_session(s, answer(p));
+    write_session(s, true, answer(p));
     finish(p, r->from, 200);
 }
 
@@ -251,7 +253,7 @@ static void asked(void *context, const struct wire_request *r)
         refuse(p, r->from, 400, "not open");
     } else if (s && (!post || strstr(r->path, "/expire"))) {
         s->expired |= post;
-        write_session(s, answer(p));
+        write_session(s, false, answer(p));
         finish(p, r->from, 200);
     } else {
         refuse(p, r->from, 404, "no such thing");
@@ -289,7 +291,7 @@ static void deliver(void *context)
                      "session.completed\",\"data\":{\"object\":",
                      s->number);
     buf_put(body, text, (size_t)n);
-    write_session(s, body);
+    write_session(s, false, body);
     buf_put_text(body, "}}");
     n = snprintf(text, sizeof text,
                  "POST /api/v1/provider/webhook HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: "

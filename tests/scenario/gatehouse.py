@@ -729,18 +729,20 @@ class Provider:
         with self.lock:
             if self.create_status != 200:
                 return self.create_status, {"error": {"type": "api_error", "message": "not now"}}
-            id = self.by_key.get(key)
-            if id is None:
+            first = self.by_key.get(key)
+            if first and first[0] != form:
+                return 400, {"error": {"type": "idempotency_error", "message": "other parameters than the first time"}}
+            if not first:
                 id = "cs_test_" + secrets.token_hex(12)
-                self.by_key[key] = id
                 self.sessions[id] = {
                     "id": id, "object": "checkout.session", "amount_total": int(form["line_items[0][price_data][unit_amount]"][0]),
                     "currency": form["line_items[0][price_data][currency]"][0], "client_reference_id": form["client_reference_id"][0],
                     "payment_intent": None, "status": "open", "payment_status": "unpaid", "url": f"{self.origin}/pay/{id}",
-                    "metadata": {}, "livemode": False}
-            session, delay = dict(self.sessions[id]), self.create_delay_s
+                    "metadata": {"payment": form["metadata[payment]"][0]}, "livemode": False}
+                first = self.by_key[key] = (form, dict(self.sessions[id]))
+            delay = self.create_delay_s
         time.sleep(delay)
-        return 200, session
+        return 200, first[1]  # as it was then, whatever has become of it
 
     def refund(self, form, key):
         id = self.refunds.get(key, {}).get("id") or "re_" + secrets.token_hex(12)

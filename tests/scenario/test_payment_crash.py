@@ -35,6 +35,12 @@ def money(server, order):
     return row["c"], row["r"], row["t"]
 
 
+def sessions_of(server, provider, order):
+    id = g.id_bytes(order["id"]).hex()
+    attempts = {row["id"] for row in server.sql(f"SELECT lower(hex(id)) AS id FROM payment WHERE order_id = x'{id}'")}
+    return sum(g.id_bytes(s["metadata"]["payment"]).hex() in attempts for s in provider.sessions.values())
+
+
 def new_order(fan, event, count=2):
     return fan.order(fan.hold(event, {"area": {"area": 0, "count": count}}))
 
@@ -166,7 +172,7 @@ def killed_in_webhook():
     g.equal(money(server, order), (8500, 0, 2))
 
 
-@tap.test("kill -9 while the session is being made: nobody saw its address, a new attempt is made and paid")
+@tap.test("kill -9 while the session is being made: it is asked for again under the same key, and paid once")
 def killed_while_creating():
     fan, provider, server = at["fan2"], at["provider"], at["server2"]
     provider.silent.set()
@@ -181,7 +187,34 @@ def killed_while_creating():
     provider.tell(server, provider.charge(url))
     g.equal(fan.see(order)["status"], "paid")
     g.equal(money(server, order), (8500, 0, 2))
-    g.equal(server.number(f"SELECT max(attempt) FROM payment WHERE order_id = x'{g.id_bytes(order['id']).hex()}'"), 2)
+    g.equal(server.number(f"SELECT max(attempt) FROM payment WHERE order_id = x'{g.id_bytes(order['id']).hex()}'"), 1)
+    g.equal(sessions_of(server, provider, order), 1, "sessions")
+
+
+@tap.test("kill -9 while the fan is on the provider's page: the order shows the same page again, and what was paid there counts")
+def killed_while_paying():
+    fan, provider, server = at["fan2"], at["provider"], at["server2"]
+    order = new_order(fan, at["event2"])
+    url = fan.checkout(order)
+    server.kill()
+    server.start()
+    fan.api.close()
+    g.equal(fan.wait(order, lambda o: o["checkout_url"], "the provider's page", 30)["checkout_url"], url)
+    assert provider.tell(server, provider.charge(url)).status < 300
+    g.equal(fan.see(order)["status"], "paid")
+    g.equal(money(server, order), (8500, 0, 2))
+
+
+@tap.test("money of a session that only names the order where anybody may write changes nothing")
+def borrowed_reference():
+    fan, provider, server = at["fan2"], at["provider"], at["server2"]
+    order = new_order(fan, at["event2"])
+    session = provider.charge(fan.checkout(order))
+    g.equal(provider.tell(server, {**session, "id": "cs_test_link", "metadata": {}}).status, 204)
+    g.equal(fan.see(order)["status"], "awaiting_payment")
+    g.equal(money(server, order), (0, 0, 0))
+    assert provider.tell(server, session).status < 300
+    g.equal(fan.see(order)["status"], "paid")
 
 
 @tap.test("a cancelled order's places are free once the provider has confirmed, and not before")

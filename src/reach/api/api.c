@@ -192,11 +192,8 @@ void api_stop(struct api *api)
 
 void api_order_opened(struct api *api, struct order_id order, const char *url)
 {
-    struct recent_order opened;
-    bool known = recent_take_opened(api->recent, order, &opened);
-
     if (__atomic_load_n(&api->open, __ATOMIC_ACQUIRE))
-        ticker_order_opened(api->ticker, order, known ? &opened : NULL, url);
+        ticker_order_opened(api->ticker, order, url);
 }
 
 void api_committed(struct api *api, const struct store_note *notes, size_t count)
@@ -212,5 +209,6 @@ void api_committed(struct api *api, const struct store_note *notes, size_t count
         return;
     if (mails)
         settlement_wake_mail(api->settlement);
+    settlement_committed(api->settlement, notes, count);
     ticker_notes(api->ticker, notes, count);
 }

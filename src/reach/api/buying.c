@@ -296,6 +296,7 @@ static void order_committed(struct call *c)
                                                 .amount = o->amount,
                                                 .organiser_no = o->organiser_no,
                                                 .event_no = o->event_no,
+                                                .created_ms = o->created_ms,
                                                 .return_no = (int)o->return_no,
                                                 .title = args->scene.facts->row.name});
 }
@@ -321,7 +322,8 @@ static enum err order_write(struct call *c)
     c->committed = order_committed;
     TRY(call_show(c, order_show));
     if (args->wait_ms > 0 && c->show && map_is_loaded(c, args->placed.order.event_no))
-        wait_for(c, &args->placed.order, args->placed.order.version, args->wait_ms, 201);
+        wait_for(c, &args->placed.order, shape_order_version(&args->placed.order, false),
+                 args->wait_ms, 201);
     return OK;
 }
 
@@ -373,17 +375,35 @@ static enum err own_order(struct call *c, struct order_id id, struct order_row *
     return OK;
 }
 
+static bool has_page(struct call *c, const struct order_row *o)
+{
+    char url[STRIPE_URL_MAX];
+    return o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
+           settlement_page(c->api->settlement, o->id, url);
+}
+
 /* Unless there is something to say at once. */
 static enum err wait_for_change(struct call *c, const struct order_row *o,
                                 const struct waiting_wish *wish)
 {
     struct seat_map *map;
 
-    if (wish->wait_ms == 0 || wish->seen < o->version)
+    if (wish->wait_ms == 0 || wish->seen < shape_order_version(o, has_page(c, o)))
         return OK;
     TRY(call_map(c, o->event_no, &map)); /* loaded now, so that the ticker finds it */
     wait_for(c, o, wish->seen, wish->wait_ms, 200);
     return OK;
+}
+
+/* Where it can be paid is not known after a start, or when too many offers waited: whoever looks has it asked for. */
+static void ask_provider(struct call *c, const struct order_row *o, bool came_back)
+{
+    if (o->status != ORDER_AWAITING)
+        return;
+    if (came_back)
+        settlement_ask_now(c->api->settlement, o->id);
+    else if (o->cancel_ms == 0 && !has_page(c, o))
+        settlement_want_page(c->api->settlement, o->id);
 }
 
 enum err api_order_get_one(struct call *c)
@@ -396,15 +416,15 @@ enum err api_order_get_one(struct call *c)
 
     TRY(CALL_ID(c, order, &id));
     TRY(read_waiting_wish(c, &wish));
-    if (!ask && recent_find(c->api->recent, id, &recent) &&
-        recent.row.account_no == c->session.account_no)
+    bool fresh = recent_find(c->api->recent, id, &recent);
+    if (!ask && fresh && recent.row.account_no == c->session.account_no)
         TRY(wait_for_change(c, &recent.row, &wish));
     if (c->waiting)
         return OK;
     TRY(call_snapshot(c));
     TRY(own_order(c, id, &order));
-    if (ask && order.status == ORDER_AWAITING)
-        settlement_ask_now(c->api->settlement, order.id);
+    if (ask || !fresh)
+        ask_provider(c, &order, ask);
     TRY(wait_for_change(c, &order, &wish));
     return c->waiting ? OK : answer_order(c, 200, &order);
 }
@@ -538,11 +558,6 @@ static enum err unless_unknown(enum err e)
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
-static bool is_mismatch(enum err e)
-{
-    return e == ERR_CONFLICT && strcmp(err_last()->slug, "amount_mismatch") == 0;
-}
-
 static enum err raise_refund(struct call *c, enum alert_kind kind, struct refund_id id)
 {
     struct refund_row refund;
@@ -567,7 +582,7 @@ static enum err refund_says(struct call *c, const struct stripe_refund *refund)
     if (refund_id_parse(span_text(refund->client_reference), &id) != OK)
         return OK; /* made by somebody else */
     enum err e = order_refund_says(c->tx, c->api->config.ledger, id, refund);
-    if (is_mismatch(e))
+    if (order_wants_person(e))
         return raise_refund(c, ALERT_payment_mismatch, id);
     if (e == OK && refund->failed)
         return raise_refund(c, ALERT_refund_failed, id);
@@ -578,10 +593,12 @@ static enum err refund_says(struct call *c, const struct stripe_refund *refund)
 static enum err raise_mismatch(struct call *c, const struct stripe_session *session)
 {
     struct payment_row payment;
+    struct payment_id attempt;
     struct order_row order;
     char id[ID_TEXT_MAX];
 
-    TRY(store_payment_by_session(c->tx, session->ref, &payment));
+    TRY(payment_id_parse(span_text(session->client_reference), &attempt));
+    TRY(store_payment_by_id(c->tx, attempt, &payment));
     TRY(store_order_by_id(c->tx, payment.order, &order));
     order_id_format(order.id, id);
     const struct alert_cause cause = {.kind = ALERT_payment_mismatch,
@@ -595,7 +612,7 @@ static enum err session_says(struct call *c, const struct stripe_event *event)
 {
     enum err e = order_session_says(c->tx, c->api->config.ledger, &event->session, event->ref);
 
-    if (is_mismatch(e))
+    if (order_wants_person(e))
         return raise_mismatch(c, &event->session);
     return unless_unknown(e);
 }

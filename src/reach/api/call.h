@@ -213,14 +213,13 @@ void ticker_free(struct ticker *t);
 void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count);
 /* As a note that said so. */
 void ticker_order_changed(struct ticker *t, struct order_id id);
-/* On the writer thread, after the notes that said ORDER_CHANGE_OPENED of it. opened: as it is now; NULL: to be read. */
-void ticker_order_opened(struct ticker *t, struct order_id id, const struct recent_order *opened,
-                         const char *url);
+/* It can be paid there now; settlement_page says so already. Any thread. */
+void ticker_order_opened(struct ticker *t, struct order_id id, const char *url);
 /* Publish changes of this event's availability from now on. */
 RESULT ticker_watch_event(struct ticker *t, int64_t event_no, struct seat_map *map);
 /* Publish alerts and figures of this organiser from now on. */
 RESULT ticker_watch_organiser(struct ticker *t, int64_t organiser_no);
-/* Wait until the order's version passes `version`, or until the time, then answer. Takes the exchange (deferred). ERR_BUSY when full. */
+/* Wait until the order's shown version passes `version`, or until the time, then answer. Takes the exchange (deferred). ERR_BUSY when full. */
 RESULT ticker_wait_order(struct ticker *t, struct call *c, struct order_id order, int64_t version,
                          int64_t until_mono_ms);
 
@@ -238,6 +237,8 @@ void scene_done(struct scene *s); /* for AUTO; an empty one is fine */
 void shape_hold(struct json_writer *w, const struct scene *s, const struct hold *hold);
 /* An order that waits for its payment since just now: nothing of it has to be read. */
 void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p);
+/* The version that the API shows: it grows when the order changes, and when its payment page is known. */
+int64_t shape_order_version(const struct order_row *order, bool page);
 /* One that can be paid at that address since just now. */
 void shape_order_opened(struct json_writer *w, const struct scene *s, const struct recent_order *o,
                         const char *url);
@@ -253,7 +254,7 @@ RESULT call_map(struct call *c, int64_t event_no, struct seat_map **ret_map);
 void api_shape_alert(struct json_writer *w, const struct alert_row *alert);
 /* Answer a call that waited for this order with what was read of it (c->tx is the ticker's snapshot), and finish its exchange. */
 void call_answer_waiting(struct call *c, enum err read, const struct order_row *row);
-/* On the writer thread: the same for an order that was opened, from memory; on the call's loop, with the batch. */
+/* The same for an order whose payment page is known since just now, from memory, on the call's loop. Any thread. */
 RESULT call_answer_opened(struct call *c, const struct recent_order *order, const char *url,
                           const struct scene *scene);
 /* The data of an SSE event of availability. */

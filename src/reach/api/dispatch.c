@@ -423,7 +423,7 @@ void call_answer_waiting(struct call *c, enum err read, const struct order_row *
 struct opened_args {
     struct recent_order order;
     struct scene scene;
-    char url[PAYMENT_URL_MAX];
+    char url[STRIPE_URL_MAX];
 };
 
 static enum err opened_show(struct call *c)
@@ -457,7 +457,7 @@ enum err call_answer_opened(struct call *c, const struct recent_order *order, co
     c->finally = opened_finally;
     c->show = opened_show;
     c->command.error.code = OK;
-    answer_with_batch(c);
+    http_finish_with(c->x, answer_call, c);
     return OK;
 }
 

@@ -65,19 +65,13 @@ void recent_keep(struct recent *r, const struct recent_order *order)
     pthread_mutex_unlock(&r->lock);
 }
 
-static void change(struct recent *r, const struct store_note *note)
+/* Under the lock. */
+static void forget(struct recent *r, struct order_id id)
 {
-    struct order_id id = note_order_id(note->c, note->d);
     struct recent_order *found = find(set_of(r, id), id);
 
-    if (!found)
-        return;
-    if (note->b == ORDER_CHANGE_OPENED && !found->opened) {
-        found->opened = true;
-        found->row.version++;
-    } else {
+    if (found)
         found->row.version = 0;
-    }
 }
 
 void recent_committed(struct recent *r, const struct store_note *notes, size_t count)
@@ -85,7 +79,7 @@ void recent_committed(struct recent *r, const struct store_note *notes, size_t c
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < count; i++)
         if (notes[i].kind == NOTE_ORDER)
-            change(r, &notes[i]);
+            forget(r, note_order_id(notes[i].c, notes[i].d));
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -93,31 +87,15 @@ bool recent_find(struct recent *r, struct order_id id, struct recent_order *ret_
 {
     pthread_mutex_lock(&r->lock);
     const struct recent_order *found = find(set_of(r, id), id);
-    bool unchanged = found && !found->opened;
-    if (unchanged)
+    if (found)
         *ret_order = *found;
     pthread_mutex_unlock(&r->lock);
-    return unchanged;
+    return found != NULL;
 }
 
 void recent_forget(struct recent *r, struct order_id id)
 {
     pthread_mutex_lock(&r->lock);
-    struct recent_order *found = find(set_of(r, id), id);
-    if (found)
-        found->row.version = 0;
+    forget(r, id);
     pthread_mutex_unlock(&r->lock);
-}
-
-bool recent_take_opened(struct recent *r, struct order_id id, struct recent_order *ret_order)
-{
-    pthread_mutex_lock(&r->lock);
-    struct recent_order *found = find(set_of(r, id), id);
-    bool whole = found && found->opened && found->line_count > 0;
-    if (whole)
-        *ret_order = *found;
-    if (found)
-        found->row.version = 0;
-    pthread_mutex_unlock(&r->lock);
-    return whole;
 }

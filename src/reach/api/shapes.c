@@ -194,31 +194,30 @@ void shape_hold(struct json_writer *w, const struct scene *s, const struct hold 
 
 /* What an order's answer shows beside its row and lines. */
 struct order_extras {
-    struct payment_row payment; /* its url is shown while the order can be paid there */
+    char url[STRIPE_URL_MAX]; /* of the payment page while the order can be paid there, or empty */
     struct ticket_row tickets[ORDER_LINES_MAX];
     struct refund_row refunds[8];
     size_t ticket_count, refund_count;
 };
 
-/* While it awaits its money an order has neither tickets nor refunds (O3, O4), and before version 2 no address: not asked then. */
+/* While it awaits its money an order has neither tickets nor refunds (O3, O4), and afterwards no page. */
 static enum err load_extras(struct call *c, const struct order_row *o, struct order_extras *x)
 {
     x->ticket_count = x->refund_count = 0;
-    x->payment.url[0] = '\0';
-    if (o->status == ORDER_AWAITING && o->cancel_ms == 0 && o->version > 1)
-        TRY(store_payment_newest(c->tx, o->id, &x->payment));
-    if (o->status == ORDER_AWAITING)
+    x->url[0] = '\0';
+    if (o->status == ORDER_AWAITING) {
+        if (o->cancel_ms == 0)
+            (void)settlement_page(c->api->settlement, o->id, x->url);
         return OK;
+    }
     TRY(store_tickets_of_order(c->tx, o->id, x->tickets, ORDER_LINES_MAX, &x->ticket_count));
     return store_refunds_of_order(c->tx, o->id, x->refunds, COUNT_OF(x->refunds), &x->refund_count);
 }
 
 static void write_extras(struct json_writer *w, const struct order_extras *x)
 {
-    bool payable = x && x->payment.url[0] && x->payment.state == PAYMENT_OPEN;
-
     json_w_key(w, "checkout_url");
-    json_w_cstr(w, payable ? x->payment.url : NULL);
+    json_w_cstr(w, x && x->url[0] ? x->url : NULL);
     json_w_kv_array(w, "tickets");
     for (size_t i = 0; x && i < x->ticket_count; i++) {
         char id[ID_TEXT_MAX];
@@ -238,6 +237,12 @@ static void write_extras(struct json_writer *w, const struct order_extras *x)
     json_w_end(w);
 }
 
+/* Twice, so that the page has a number of its own between two versions of the row. */
+int64_t shape_order_version(const struct order_row *o, bool page)
+{
+    return 2 * o->version + page;
+}
+
 /* x is NULL where there is nothing beside. */
 static void write_order(struct json_writer *w, const struct scene *s, const struct order_row *o,
                         const struct order_line *lines, size_t count, const struct order_extras *x)
@@ -248,7 +253,7 @@ static void write_order(struct json_writer *w, const struct scene *s, const stru
     json_w_kv_cstr(w, "event_name", s->facts->row.name);
     json_w_kv_cstr(w, "status", order_status_name(o->status));
     json_w_kv_bool(w, "cancelling", o->status == ORDER_AWAITING && o->cancel_ms != 0);
-    json_w_kv_i64(w, "version", o->version);
+    json_w_kv_i64(w, "version", shape_order_version(o, x && x->url[0]));
     json_w_kv_array(w, "places");
     for (size_t i = 0; i < count; i++)
         write_line(w, s->plan, lines[i].place_no, lines[i].category_no, lines[i].price_minor,
@@ -272,8 +277,7 @@ void shape_order_opened(struct json_writer *w, const struct scene *s, const stru
     struct order_extras x;
 
     x.ticket_count = x.refund_count = 0;
-    x.payment.state = PAYMENT_OPEN;
-    (void)snprintf(x.payment.url, sizeof x.payment.url, "%s", url);
+    (void)snprintf(x.url, sizeof x.url, "%s", url);
     write_order(w, s, &o->row, o->lines, o->line_count, &x);
 }
 

@@ -33,9 +33,9 @@ static struct order_id id_of(uint64_t n)
     return id;
 }
 
-static void keep_lines(uint64_t n, int64_t version, size_t line_count)
+static void keep(uint64_t n, int64_t version)
 {
-    struct recent_order o = {.line_count = line_count};
+    struct recent_order o = {.line_count = 1};
 
     o.row.id = id_of(n);
     o.row.account_no = 7;
@@ -44,31 +44,16 @@ static void keep_lines(uint64_t n, int64_t version, size_t line_count)
     recent_keep(recent, &o);
 }
 
-static void keep(uint64_t n, int64_t version)
-{
-    keep_lines(n, version, 1);
-}
-
-static void changed_so(enum note_kind kind, uint64_t n, enum order_change change)
+static void changed(enum note_kind kind, uint64_t n)
 {
     struct order_id id = id_of(n);
     const struct store_note note = {.kind = kind,
                                     .a = 8,
-                                    .b = change,
+                                    .b = ORDER_CHANGE,
                                     .c = (int64_t)get_u64be(id.b),
                                     .d = (int64_t)get_u64be(id.b + 8)};
 
     recent_committed(recent, &note, 1);
-}
-
-static void changed(enum note_kind kind, uint64_t n)
-{
-    changed_so(kind, n, ORDER_CHANGE);
-}
-
-static void opened(uint64_t n)
-{
-    changed_so(NOTE_ORDER, n, ORDER_CHANGE_OPENED);
 }
 
 static int64_t version_of(uint64_t n)
@@ -81,13 +66,6 @@ static int64_t version_of(uint64_t n)
     assert_int_equal(o.row.event_no, 8);
     assert_true(order_id_eq(o.row.id, id_of(n)));
     return o.row.version;
-}
-
-static int64_t taken_version(uint64_t n)
-{
-    struct recent_order o;
-
-    return recent_take_opened(recent, id_of(n), &o) ? o.row.version : 0;
 }
 
 static void an_order_is_found_until_it_changes(void **state)
@@ -130,39 +108,7 @@ static void orders_of_one_set_crowd_each_other_out(void **state)
     assert_int_equal(version_of(1 + UINT64_C(9) * 2048), 1);
 }
 
-static void an_opened_order_is_taken_once_and_found_no_more(void **state)
-{
-    (void)state;
-    keep(1, 1);
-    keep(2, 1);
-    opened(1);
-    assert_int_equal(version_of(1), 0);
-    assert_int_equal(version_of(2), 1);
-    assert_int_equal(taken_version(1), 2);
-    assert_int_equal(taken_version(1), 0);
-    assert_int_equal(taken_version(2),
-                     0); /* was not opened: gone all the same, its rows know better */
-}
-
-static void an_order_that_was_opened_and_changed_is_not_taken(void **state)
-{
-    (void)state;
-    for (int order = 0; order < 2; order++) { /* whichever note comes first */
-        keep(1, 1);
-        if (order == 0)
-            opened(1);
-        changed(NOTE_ORDER, 1);
-        if (order == 1)
-            opened(1);
-        assert_int_equal(taken_version(1), 0);
-    }
-    keep(1, 1);
-    opened(1);
-    opened(1);
-    assert_int_equal(taken_version(1), 0);
-}
-
-static void a_forgotten_order_is_neither_found_nor_taken(void **state)
+static void a_forgotten_order_is_not_found(void **state)
 {
     (void)state;
     recent_forget(recent, id_of(1)); /* not here: nothing */
@@ -171,17 +117,6 @@ static void a_forgotten_order_is_neither_found_nor_taken(void **state)
     recent_forget(recent, id_of(1));
     assert_int_equal(version_of(1), 0);
     assert_int_equal(version_of(2), 1);
-    opened(1);
-    assert_int_equal(taken_version(1), 0);
-}
-
-static void an_order_of_too_many_lines_is_found_and_never_taken(void **state)
-{
-    (void)state;
-    keep_lines(1, 1, 0);
-    assert_int_equal(version_of(1), 1);
-    opened(1);
-    assert_int_equal(taken_version(1), 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
@@ -189,11 +124,7 @@ static void an_order_of_too_many_lines_is_found_and_never_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(an_order_is_found_until_it_changes),
-                                       T(an_order_has_one_place),
-                                       T(an_opened_order_is_taken_once_and_found_no_more),
-                                       T(an_order_that_was_opened_and_changed_is_not_taken),
-                                       T(a_forgotten_order_is_neither_found_nor_taken),
-                                       T(an_order_of_too_many_lines_is_found_and_never_taken),
+                                       T(an_order_has_one_place), T(a_forgotten_order_is_not_found),
                                        T(orders_of_one_set_crowd_each_other_out)};
     return cmocka_run_group_tests_name("recent", tests, NULL, NULL);
 }

@@ -62,9 +62,8 @@ struct ticker {
     int64_t last_alert_no; /* this thread's own from here */
     struct looking {
         uint32_t place;
-        uint64_t
-            no; /* who was there: the writer may have answered it meanwhile, and another have come */
-    } * looking; /* waiters to be asked about in the next snapshot */
+        uint64_t no; /* who was there: it may have been answered meanwhile, and another have come */
+    } * looking;     /* waiters to be asked about in the next snapshot */
     size_t looking_count;
     int64_t figures_mono_ms, places_mono_ms;
     struct seat_change changes[CHANGES_MAX];
@@ -286,6 +285,15 @@ static void remove_waiter(struct ticker *t, uint32_t place)
     t->waiter_count--;
 }
 
+static int64_t shown_version(struct ticker *t, const struct order_row *o)
+{
+    char url[STRIPE_URL_MAX];
+    bool page = o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
+                settlement_page(t->api->settlement, o->id, url);
+
+    return shape_order_version(o, page);
+}
+
 /*
  * Answer those of whom note was taken, when their order changed or their time is over; who came later waits for the next snapshot,
  * because this one may not have its order yet. Without the mutex while rows are read: the writer takes it with every batch.
@@ -305,8 +313,8 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
             continue;
         enum err e = store_order_by_id(tx, w.order, &row);
         pthread_mutex_lock(&t->mutex);
-        bool ready = t->waiters[place].no == w.no && /* else the writer has answered it meanwhile */
-                     (e != OK || row.version > w.version || is_over(t, &w, now));
+        bool ready = t->waiters[place].no == w.no && /* else it was answered meanwhile */
+                     (e != OK || shown_version(t, &row) > w.version || is_over(t, &w, now));
         if (ready)
             remove_waiter(t, place);
         pthread_mutex_unlock(&t->mutex);
@@ -511,7 +519,7 @@ void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count
     bool orders = false, alerts = false;
 
     for (size_t i = 0; i < count; i++) {
-        orders |= notes[i].kind == NOTE_ORDER && notes[i].b != ORDER_CHANGE_OPENED;
+        orders |= notes[i].kind == NOTE_ORDER;
         alerts |= notes[i].kind == NOTE_ALERT;
     }
     if (!orders && !alerts)
@@ -519,7 +527,7 @@ void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count
     pthread_mutex_lock(&t->mutex);
     t->alerts_changed |= alerts;
     for (size_t i = 0; i < count && t->waiter_count > 0; i++)
-        if (notes[i].kind == NOTE_ORDER && notes[i].b != ORDER_CHANGE_OPENED)
+        if (notes[i].kind == NOTE_ORDER)
             t->orders_changed |= mark_waiters(t, note_order_id(notes[i].c, notes[i].d));
     if (t->alerts_changed || t->orders_changed)
         pthread_cond_signal(&t->wake);
@@ -535,22 +543,22 @@ void ticker_order_changed(struct ticker *t, struct order_id id)
     pthread_mutex_unlock(&t->mutex);
 }
 
-void ticker_order_opened(struct ticker *t, struct order_id id, const struct recent_order *opened,
-                         const char *url)
+void ticker_order_opened(struct ticker *t, struct order_id id, const char *url)
 {
     AUTO(scene_done) struct scene scene = {0};
+    struct recent_order recent;
 
     pthread_mutex_lock(&t->mutex);
-    if (t->waiter_count > 0 && opened && !scene_in_memory(t->api, opened->row.event_no, &scene))
-        opened = NULL;
+    bool known = *bucket_of(t, id) != 0 && recent_find(t->api->recent, id, &recent) &&
+                 recent.line_count > 0 && scene_in_memory(t->api, recent.row.event_no, &scene);
     for (uint32_t at = *bucket_of(t, id), next; at; at = next) {
         struct waiter *w = &t->waiters[at - 1];
         struct call *call = w->call;
         next = w->same;
         if (!order_id_eq(w->order, id))
             continue;
-        if (opened && opened->row.version > w->version &&
-            call_answer_opened(call, opened, url, &scene) == OK) {
+        if (known && shape_order_version(&recent.row, true) > w->version &&
+            call_answer_opened(call, &recent, url, &scene) == OK) {
             remove_waiter(t, at - 1);
             continue;
         }
@@ -616,11 +624,15 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
         *bucket = place + 1;
         t->waiter_count++;
         /*
-         * It may have changed between the caller's look and now. When it is recent still, then it has not, and who changes it next
-         * finds the waiter here: first it is recent no more, then the mutex is asked for.
+         * It may have changed between the caller's look and now, or its page have become known. When it is recent still, then it has not
+         * changed, and who changes it next, or opens it, finds the waiter here: that is noted first, and then the mutex is asked for.
          */
-        if (!recent_find(t->api->recent, order, &recent) || recent.row.version > version)
+        if (!recent_find(t->api->recent, order, &recent) ||
+            shown_version(t, &recent.row) > version) {
             look_at(t, place);
+            t->orders_changed = true;
+            pthread_cond_signal(&t->wake);
+        }
     }
     pthread_mutex_unlock(&t->mutex);
     ENSURE(room, ERR_BUSY, "queue_full", "Too many requests wait; ask without waiting.");

@@ -607,6 +607,7 @@ void app_close(struct app *app)
     __atomic_store_n(&app->listening, false, __ATOMIC_RELEASE);
     if (app->api)
         api_stop(app->api); /* nobody calls it any more */
+    settlement_free(app->settlement);
     sequencer_stop(app->sequencer_thread);
     courier_close(app->courier);
     http_server_close(app->server);

@@ -11,7 +11,7 @@ int64_t backoff_ms(int64_t tries)
     return tries < 6 ? INT64_C(1000) << (tries < 0 ? 0 : tries) : 60 * 1000;
 }
 
-static void later(struct flight *f, int64_t at_least_ms)
+void flight_later(struct flight *f, int64_t at_least_ms)
 {
     f->wait_ms = backoff_ms(f->tries);
     if (f->wait_ms < at_least_ms)
@@ -34,25 +34,73 @@ static void log_answer(const struct flight *f, const struct courier_answer *a)
              a->request_id[0] ? a->request_id : "unknown");
 }
 
+/* The session that was asked about, or made for, is this attempt's. */
+static bool is_ours(const struct flight *f)
+{
+    struct payment_id id;
+
+    return payment_id_parse(span_text(f->session.client_reference), &id) == OK &&
+           memcmp(id.b, f->id, ID_BYTES) == 0;
+}
+
+static bool is_as_wished(const struct flight *f)
+{
+    return is_ours(f) && f->session.amount.amount_minor == f->amount.amount_minor &&
+           currency_eq(f->session.amount.currency, f->amount.currency) &&
+           (f->session.status != STRIPE_OPEN || f->session.url[0]);
+}
+
+static void tell(struct flight *f, const char *url)
+{
+    struct settlement *s = f->s;
+
+    pthread_mutex_lock(&s->telling);
+    if (!s->silent && s->config.opened)
+        s->config.opened(s->config.opened_context, f->order, url);
+    pthread_mutex_unlock(&s->telling);
+}
+
+/* From here on somebody may see it. */
+static void made(struct flight *f)
+{
+    struct checkout checkout;
+
+    memcpy(checkout.payment.b, f->id, ID_BYTES);
+    memcpy(checkout.session_ref, f->session.ref, sizeof checkout.session_ref);
+    memcpy(checkout.url, f->session.url, sizeof checkout.url);
+    checkouts_keep(f->s->checkouts, f->order, &checkout);
+    if (!f->over)
+        tell(f, checkout.url);
+    if (!f->due) {
+        flight_end(f);
+        return;
+    }
+    memcpy(f->session_ref, checkout.session_ref, sizeof f->session_ref);
+    f->question = f->over ? ASK_EXPIRE : ASK_STATE;
+    flight_ask_soon(f);
+}
+
 static void created(struct flight *f, const struct courier_answer *a)
 {
-    char id[ID_TEXT_MAX];
+    bool answered = a->outcome == COURIER_ANSWERED;
 
-    payment_id_format((*(const struct payment_id *)(const void *)f->id), id);
     if (a->outcome == COURIER_NOT_SENT) {
-        later(f, 0);
+        flight_later(f, 0);
         return;
     }
-    bool ok = a->outcome == COURIER_ANSWERED && a->status == 200 &&
-              stripe_session_read(a->body, &f->session) == OK && f->session.status == STRIPE_OPEN &&
-              f->session.url[0] && strcmp(f->session.client_reference, id) == 0 &&
-              f->session.amount.amount_minor == f->amount.amount_minor &&
-              currency_eq(f->session.amount.currency, f->amount.currency);
-    if (ok) {
-        flight_submit(f, DEED_OPENED);
+    if (answered && a->status == 200 && stripe_session_read(a->body, &f->session) == OK &&
+        is_as_wished(f)) {
+        if (f->session.status == STRIPE_OPEN)
+            made(f);
+        else
+            flight_submit(f, DEED_SAYS);
         return;
     }
-    f->again = !(a->outcome == COURIER_ANSWERED && is_refusal(a->status));
+    if (f->seen) { /* T2 */
+        flight_later(f, a->retry_after_s * 1000);
+        return;
+    }
+    f->again = !(answered && is_refusal(a->status));
     f->wait_ms = backoff_ms(f->tries);
     if (f->wait_ms < a->retry_after_s * 1000)
         f->wait_ms = a->retry_after_s * 1000;
@@ -64,7 +112,7 @@ static void said(struct flight *f, const struct courier_answer *a)
     bool answered = a->outcome == COURIER_ANSWERED;
 
     if (answered && a->status == 200 && stripe_session_read(a->body, &f->session) == OK &&
-        strcmp(f->session.ref, f->session_ref) == 0) {
+        strcmp(f->session.ref, f->session_ref) == 0 && is_ours(f)) {
         flight_submit(f, DEED_SAYS);
         return;
     }
@@ -74,7 +122,7 @@ static void said(struct flight *f, const struct courier_answer *a)
         flight_ask_soon(f);
         return;
     }
-    later(f, a->retry_after_s * 1000);
+    flight_later(f, a->retry_after_s * 1000);
 }
 
 static void refunded(struct flight *f, const struct courier_answer *a)
@@ -88,7 +136,7 @@ static void refunded(struct flight *f, const struct courier_answer *a)
         f->refund = (struct stripe_refund){.failed = true};
         flight_submit(f, DEED_REFUND_SAYS);
     } else {
-        later(f, a->retry_after_s * 1000);
+        flight_later(f, a->retry_after_s * 1000);
     }
 }
 
@@ -127,7 +175,7 @@ static enum err build_create(const struct flight *f, const struct call_wish *w,
     char url[URL_MAX], order[ID_TEXT_MAX], title[TITLE_MAX];
 
     title_cut(w->title, title);
-    order_id_format(w->order, order);
+    order_id_format(f->order, order);
     const char *back = w->return_no >= 0 && (size_t)w->return_no < COUNT_OF(c->return_origins)
                            ? c->return_origins[w->return_no]
                            : NULL;
@@ -136,7 +184,7 @@ static enum err build_create(const struct flight *f, const struct call_wish *w,
                                        .title = title,
                                        .success_url = url,
                                        .cancel_url = url,
-                                       .expires_ms = clock_now_ms(c->clock) + ORDER_SESSION_MS};
+                                       .expires_ms = f->created_ms + ORDER_SESSION_MS};
     memcpy(wish.payment.b, f->id, ID_BYTES);
     return stripe_session_create(&wish, r);
 }
@@ -177,8 +225,6 @@ void flight_ask(struct flight *f, const struct call_wish *wish)
 {
     struct stripe_request r = {0};
 
-    if (f->question == ASK_CREATE)
-        f->order = wish->order;
     enum err e = build(f, wish, &r);
 
     if (e == OK) {

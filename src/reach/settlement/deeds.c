@@ -20,7 +20,9 @@ void settlement_drop_reference(struct settlement *s)
         s->spare = f->next;
         free(f);
     }
+    checkouts_free(s->checkouts);
     pthread_cond_destroy(&s->some);
+    pthread_mutex_destroy(&s->telling);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -146,7 +148,7 @@ static enum err session_says(struct store_tx *tx, const struct flight *f, struct
     char subject[ID_TEXT_MAX];
     enum err e = order_session_says(tx, f->s->config.ledger, &f->session, NULL);
 
-    if (e != ERR_CONFLICT || strcmp(err_last()->slug, "amount_mismatch") != 0)
+    if (!order_wants_person(e))
         return e;
     payment_id_format(payment, subject);
     TRY(raise(tx, f, ALERT_payment_mismatch, subject));
@@ -159,7 +161,7 @@ static enum err refund_says(struct store_tx *tx, const struct flight *f, struct 
 
     refund_id_format(refund, subject);
     enum err e = order_refund_says(tx, f->s->config.ledger, refund, &f->refund);
-    if (e == ERR_CONFLICT && strcmp(err_last()->slug, "amount_mismatch") == 0) {
+    if (order_wants_person(e)) {
         TRY(raise(tx, f, ALERT_payment_mismatch, subject));
         return store_refund_later(tx, refund, store_now_ms(tx) + MISMATCH_LOOK_MS);
     }
@@ -178,10 +180,10 @@ static enum err do_deed(struct store_tx *tx, struct command *command)
     memcpy(payment.b, f->id, ID_BYTES);
     memcpy(refund.b, f->id, ID_BYTES);
     switch (f->deed) {
-    case DEED_OPENED:
-        return order_session_opened(tx, ledger, payment, &f->session);
     case DEED_FAILED:
         return order_session_failed(tx, ledger, payment, f->again, next_ms);
+    case DEED_OVER:
+        return order_session_over(tx, ledger, payment);
     case DEED_SAYS:
         return session_says(tx, f, payment);
     case DEED_LATER:
@@ -197,12 +199,9 @@ static enum err do_deed(struct store_tx *tx, struct command *command)
 static void deed_done(struct command *command, const struct err_info *error)
 {
     struct flight *f = (struct flight *)command;
-    const struct settlement_config *config = &f->s->config;
 
     if (error)
         log_error_info(LOG_ERROR, "settling", error);
-    else if (f->deed == DEED_OPENED && config->opened)
-        config->opened(config->opened_context, f->order, f->session.url);
     flight_end(f);
 }
 

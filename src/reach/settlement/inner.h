@@ -6,16 +6,17 @@
 #include <pthread.h>
 
 #include "reach/notify/notify.h"
+#include "reach/settlement/checkouts.h"
 #include "reach/settlement/settlement.h"
 
-enum { ASKED_MAX = 64, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024, TITLE_MAX = 200 };
+enum { ASKED_MAX = 256, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024, TITLE_MAX = 200 };
 
 enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
 
 /* What the writer is to do with an answer. */
 enum deed {
-    DEED_OPENED,       /* the session was made */
-    DEED_FAILED,       /* it was not */
+    DEED_FAILED,       /* no session was made that anybody saw */
+    DEED_OVER,         /* whatever was made can be paid no more */
     DEED_SAYS,         /* what the session is */
     DEED_LATER,        /* look again at next_ms */
     DEED_REFUND_SAYS,  /* how the refund stands */
@@ -27,12 +28,16 @@ struct flight {
     struct command command; /* first */
     struct flight *next;
     struct settlement *s;
-    uint8_t id[ID_BYTES];  /* of the payment or refund */
-    struct order_id order; /* ASK_CREATE */
+    uint8_t id[ID_BYTES]; /* of the payment or refund */
+    struct order_id order;
     enum question question;
     char session_ref[STRIPE_REF_MAX];
     struct money amount;
-    int64_t tries, organiser_no, event_no;
+    int64_t tries, organiser_no, event_no, created_ms;
+    /* ASK_CREATE: */
+    bool seen; /* somebody may have seen the session that this key made */
+    bool due;  /* once the session is known, what it is must be asked too */
+    bool over; /* or rather, it is to be expired */
     enum deed deed;
     bool again; /* DEED_FAILED */
     int64_t wait_ms;
@@ -53,8 +58,11 @@ struct settlement {
     struct settlement_config config;
     struct notify *notify;
     struct store_reader *reader; /* the thread's */
-    int64_t started_ms;
+    struct checkouts *checkouts;
     pthread_t thread;
+
+    pthread_mutex_t telling; /* held while config.opened runs */
+    bool silent;             /* under it: nobody is told any more */
 
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t some;  /* monotonic */
@@ -71,6 +79,7 @@ struct settlement {
     struct {
         struct order_id order;
         int64_t at_ms; /* monotonic */
+        bool page;     /* only if its page is not known */
         bool done;
     } asked[ASKED_MAX]; /* orders whose buyers came back, a ring */
     size_t asked_next;
@@ -92,6 +101,8 @@ void flight_end(struct flight *f);
 struct flight *flight_next(struct settlement *s, const struct flight *before);
 /* Hand the deed to the writer; the flight ends by itself. */
 void flight_submit(struct flight *f, enum deed deed);
+/* Nothing is known: the question again after a while, which grows with f->tries. */
+void flight_later(struct flight *f, int64_t at_least_ms);
 
 /*
  * Have the thread send the flight's question. Why not at once: answers come on the courier client's own thread, and a thread that
@@ -101,8 +112,7 @@ void flight_ask_soon(struct flight *f);
 
 /* calls.c: send the question (on the thread only); the answer's deed is submitted. */
 struct call_wish {
-    const char *title; /* ASK_CREATE */
-    struct order_id order;
+    const char *title;      /* ASK_CREATE */
     int return_no;          /* of the order */
     const char *intent_ref; /* ASK_REFUND */
 };

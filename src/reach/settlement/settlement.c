@@ -33,8 +33,7 @@ static enum err create_session(struct store_tx *tx, struct flight *f, const stru
     arena_init(&arena, SCRATCH_MAX);
     enum err e = store_event_by_no(tx, &arena, o->event_no, &event);
     if (e == OK) {
-        const struct call_wish wish = {
-            .title = event.name, .order = o->id, .return_no = o->return_no};
+        const struct call_wish wish = {.title = event.name, .return_no = o->return_no};
         f->question = ASK_CREATE;
         flight_ask(f, &wish);
     } else {
@@ -51,34 +50,45 @@ static void fail_attempt(struct flight *f, bool again)
     flight_submit(f, DEED_FAILED);
 }
 
-/* T2: an attempt from before the start may have been sent. */
+/* The session is not known here. */
+static enum err drive_unknown(struct settlement *s, struct store_tx *tx, struct flight *f,
+                              const struct payment_row *p, const struct order_row *o)
+{
+    f->seen = checkouts_may_miss(s->checkouts, p->id);
+    f->tries += p->attempt - 1;
+    if (!f->seen && (f->over || !s->config.provider))
+        fail_attempt(f, false);
+    else if (p->created_ms + ORDER_SESSION_MS + ORDER_SESSION_GRACE_MS <= store_now_ms(tx))
+        flight_submit(f, DEED_OVER);
+    else if (s->config.provider)
+        return create_session(tx, f, o);
+    else
+        flight_later(f, 0);
+    return OK;
+}
+
 static enum err drive_payment(struct settlement *s, struct store_tx *tx,
                               const struct payment_row *p)
 {
+    struct checkout known;
     struct order_row o;
-    bool over;
 
     TRY(store_order_by_id(tx, p->order, &o));
-    over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
     struct flight *f = flight_begin(s, p->id.b);
     if (!f)
         return OK;
+    f->order = o.id;
     f->amount = p->amount;
     f->tries = p->tries;
     f->organiser_no = o.organiser_no;
     f->event_no = o.event_no;
-    (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", p->session_ref);
-    if (p->state == PAYMENT_CREATING) {
-        f->tries += p->attempt - 1;
-        if (over || !s->config.provider)
-            fail_attempt(f, false);
-        else if (id_made_ms(p->id.b) < s->started_ms)
-            fail_attempt(f, true);
-        else
-            return create_session(tx, f, &o);
-        return OK;
-    }
-    f->question = over ? ASK_EXPIRE : ASK_STATE;
+    f->created_ms = p->created_ms;
+    f->due = true;
+    f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
+    f->question = f->over ? ASK_EXPIRE : ASK_STATE;
+    if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p->id))
+        return drive_unknown(s, tx, f, p, &o);
+    (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", known.session_ref);
     flight_ask(f, NULL);
     return OK;
 }
@@ -118,7 +128,7 @@ static enum err drive_due(struct settlement *s, struct store_tx *tx)
 
 /* --- Buyers who came back -------------------------------------------------------------------------------------------- */
 
-static bool next_asked(struct settlement *s, struct order_id *ret_order)
+static bool next_asked(struct settlement *s, struct order_id *ret_order, bool *ret_page)
 {
     bool found = false;
 
@@ -127,6 +137,7 @@ static bool next_asked(struct settlement *s, struct order_id *ret_order)
         found = s->asked[i].at_ms != 0 && !s->asked[i].done;
         if (found) {
             *ret_order = s->asked[i].order;
+            *ret_page = s->asked[i].page;
             s->asked[i].done = true;
         }
     }
@@ -136,10 +147,14 @@ static bool next_asked(struct settlement *s, struct order_id *ret_order)
 
 static enum err drive_asked(struct settlement *s, struct store_tx *tx)
 {
+    char url[STRIPE_URL_MAX];
     struct order_id order;
     struct payment_row p;
+    bool page;
 
-    while (next_asked(s, &order)) {
+    while (next_asked(s, &order, &page)) {
+        if (page && settlement_page(s, order, url))
+            continue;
         enum err e = store_payment_newest(tx, order, &p);
         if (e == ERR_NOT_FOUND)
             continue;
@@ -281,9 +296,10 @@ static void drive_offers(struct settlement *s)
         struct flight *f = o.taken ? NULL : flight_begin(s, o.attempt.payment.b);
         if (!f)
             continue; /* found in the rows already, or to be found there */
-        const struct call_wish wish = {
-            .title = o.title, .order = o.attempt.order, .return_no = o.attempt.return_no};
+        const struct call_wish wish = {.title = o.title, .return_no = o.attempt.return_no};
         f->question = ASK_CREATE;
+        f->order = o.attempt.order;
+        f->created_ms = o.attempt.created_ms;
         f->amount = o.attempt.amount;
         f->organiser_no = o.attempt.organiser_no;
         f->event_no = o.attempt.event_no;
@@ -376,19 +392,11 @@ static enum err set_up(struct settlement *s)
 
     TRY(store_reader_open(c->store, &s->reader));
     TRY(store_read_begin(s->reader, &tx));
-    s->started_ms = store_now_ms(tx);
+    int64_t now_ms = store_now_ms(tx);
     store_read_end(tx);
+    TRY(checkouts_new(now_ms, CHECKOUTS_MAX, &s->checkouts));
     TRY(notify_new(&notify, &s->notify));
     return thread_start(&s->thread, "settlement", run, s);
-}
-
-static void release(struct settlement *s)
-{
-    notify_free(s->notify);
-    store_reader_close(s->reader);
-    s->notify = NULL;
-    s->reader = NULL;
-    settlement_drop_reference(s);
 }
 
 enum err settlement_start(const struct settlement_config *config, struct settlement **ret)
@@ -404,13 +412,14 @@ enum err settlement_start(const struct settlement_config *config, struct settlem
         s->config.call_ms = CALL_MS;
     s->references = 1;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->telling, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->some, &attr);
     pthread_condattr_destroy(&attr);
     enum err e = set_up(s);
     if (e != OK) {
-        release(s);
+        settlement_free(s);
         return e;
     }
     *ret = s;
@@ -426,6 +435,9 @@ void settlement_stop(struct settlement *s)
     pthread_cond_signal(&s->some);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
+    pthread_mutex_lock(&s->telling);
+    s->silent = true;
+    pthread_mutex_unlock(&s->telling);
     /* Flights that wait for the thread end here; others when their answers come. */
     for (;;) {
         pthread_mutex_lock(&s->lock);
@@ -437,7 +449,17 @@ void settlement_stop(struct settlement *s)
             break;
         flight_end(f);
     }
-    release(s);
+}
+
+void settlement_free(struct settlement *s)
+{
+    if (!s)
+        return;
+    notify_free(s->notify);
+    store_reader_close(s->reader);
+    s->notify = NULL;
+    s->reader = NULL;
+    settlement_drop_reference(s);
 }
 
 static void wake(struct settlement *s, bool *what)
@@ -476,24 +498,53 @@ void settlement_offer(struct settlement *s, const struct settlement_offer *offer
     pthread_mutex_unlock(&s->lock);
 }
 
-void settlement_ask_now(struct settlement *s, struct order_id order)
+/* Until the next look, when it was not asked for a moment ago. */
+static void ask_for(struct settlement *s, struct order_id order, bool page)
 {
     int64_t now_ms = mono();
     bool recent = false;
 
-    if (!s)
-        return;
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < ASKED_MAX; i++)
         recent |= s->asked[i].at_ms != 0 && now_ms - s->asked[i].at_ms < ASK_AGAIN_MS &&
-                  order_id_eq(s->asked[i].order, order);
+                  order_id_eq(s->asked[i].order, order) && (page || !s->asked[i].page);
     if (!recent) {
         s->asked[s->asked_next].order = order;
         s->asked[s->asked_next].at_ms = now_ms;
+        s->asked[s->asked_next].page = page;
         s->asked[s->asked_next].done = false;
         s->asked_next = (s->asked_next + 1) % ASKED_MAX;
         s->woken = true;
         pthread_cond_signal(&s->some);
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+void settlement_ask_now(struct settlement *s, struct order_id order)
+{
+    if (s)
+        ask_for(s, order, false);
+}
+
+void settlement_want_page(struct settlement *s, struct order_id order)
+{
+    if (s)
+        ask_for(s, order, true);
+}
+
+bool settlement_page(struct settlement *s, struct order_id order, char ret_url[STRIPE_URL_MAX])
+{
+    struct checkout known;
+
+    if (!s || !checkouts_find(s->checkouts, order, &known))
+        return false;
+    (void)snprintf(ret_url, STRIPE_URL_MAX, "%s", known.url);
+    return true;
+}
+
+void settlement_committed(struct settlement *s, const struct store_note *notes, size_t count)
+{
+    for (size_t i = 0; s && i < count; i++)
+        if (notes[i].kind == NOTE_ORDER && notes[i].b == ORDER_CHANGE_ENDED)
+            checkouts_forget(s->checkouts, note_order_id(notes[i].c, notes[i].d));
 }

@@ -10,16 +10,18 @@
  * sale/order's, in the writer's transaction. Losing this process at any moment loses nothing: what is due is in the rows.
  * What it is not: the webhook (reach/api), which says the same things sooner.
  *
- *   payment creating   -> make a session. Made: open. Refused: the order ends. Nobody knows, or the provider is busy: a new attempt
- *                         with a new key, later. Made before this process started: the same, at once, without asking.
+ *   payment open, its session unknown -> ask for it, under the attempt's own key: known then (checkouts.h), and its page shown. Refused:
+ *                         the order ends. Nobody knows, or the provider is busy: a new attempt with a new key, later; but where
+ *                         somebody may have seen the session, the same question again.
  *   payment open, due  -> ask what it is; past its time or cancelled: ask to expire it, and when it cannot be, what it is.
  *   refund asked, due  -> ask for it, under its own key, until there is an answer.
  *
  * Invariants:
  *   T1  a payment or refund has at most one call in flight, from the question to the end of its command;
- *   T2  a key under which something may have been sent is never used to make a session again;
- *   T3  an order's places are freed only by a session that cannot be paid any more: expired by the provider's own word, or one
- *       whose address nobody has seen.
+ *   T2  one attempt's question is always the same words, so that its key gives the same session, and a new attempt is made only
+ *       instead of one whose session nobody has seen;
+ *   T3  an order's places are freed only by a session that cannot be paid any more: expired by the provider's own word, past the time
+ *       that it was made with, or one whose address nobody has seen.
  */
 #include "reach/courier/courier.h"
 #include "sale/order/order.h"
@@ -51,10 +53,7 @@ struct settlement_config {
     size_t calls_max;              /* in flight at once; 0: SETTLEMENT_CALLS_MAX, the most */
     int call_ms;                   /* how long the provider may take to answer; 0: 20 seconds */
     bool provider; /* false: there is none to ask, and orders that need payment end */
-    /*
-     * On the writer thread, when it is durable: this order can be paid at this address now (borrowed). Comes after the notes of its
-     * batch, and once for each that said ORDER_CHANGE_OPENED, but for none after settlement_stop. May be NULL.
-     */
+    /* This order can be paid at this address now (borrowed). On the courier's thread; not after settlement_stop. May be NULL. */
     void (*opened)(void *context, struct order_id order, const char *url);
     void *opened_context;
 };
@@ -62,10 +61,12 @@ struct settlement_config {
 /* The config is copied, its strings must stay. */
 RESULT settlement_start(const struct settlement_config *config, struct settlement **ret_settlement);
 /*
- * Ends the thread; nothing reaches the writer or courier after this returns. Calls in flight end by themselves: their answers are
- * dropped, and found again at the next start. NULL is fine.
+ * Ends the thread; nothing reaches the writer, the courier or config.opened after this returns. Calls in flight end by themselves: their
+ * answers are dropped, and found again at the next start. What is known may still be read. NULL is fine.
  */
 void settlement_stop(struct settlement *s);
+/* After settlement_stop, when nobody reads any more. NULL is fine. */
+void settlement_free(struct settlement *s);
 /* Something may be due. Any thread. NULL is fine. */
 void settlement_wake(struct settlement *s);
 /* A mail may be due. */
@@ -73,19 +74,27 @@ void settlement_wake_mail(struct settlement *s);
 /*
  * The first attempt of an order was committed just now: its session is asked for without reading the rows again. On the writer
  * thread, before a later batch is committed: whoever found the attempt in the rows meanwhile still has its flight, because the flight's
- * own command comes in such a batch, and so T1 and T2 hold. What
- * is dropped, because too many wait, is found in the rows a moment later. NULL is fine.
+ * own command comes in such a batch, and so T1 holds. What is dropped, because too many wait, is asked for when the buyer looks
+ * (settlement_want_page). NULL is fine.
  */
 struct settlement_offer {
     struct payment_id payment;
     struct order_id order;
     struct money amount;
-    int64_t organiser_no, event_no;
+    int64_t organiser_no, event_no, created_ms;
     int return_no;
     const char *title; /* of the event; copied */
 };
 void settlement_offer(struct settlement *s, const struct settlement_offer *offer);
 /* A buyer came back from the provider: ask about this order's session now (at most every two seconds). Any thread. */
 void settlement_ask_now(struct settlement *s, struct order_id order);
+/*
+ * Where this order, which awaits its payment, can be paid; false when that is not known, or not any more. Any thread. NULL: it is not.
+ */
+bool settlement_page(struct settlement *s, struct order_id order, char ret_url[STRIPE_URL_MAX]);
+/* Have the provider asked for it, unless that is so already; config.opened tells. As settlement_ask_now. */
+void settlement_want_page(struct settlement *s, struct order_id order);
+/* What the writer committed: the sessions of orders that ended are forgotten. On the writer thread. NULL is fine. */
+void settlement_committed(struct settlement *s, const struct store_note *notes, size_t count);
 
 #endif

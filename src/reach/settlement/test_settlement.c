@@ -168,6 +168,7 @@ static void start_settlement(void)
 static void stop_settlement(void)
 {
     settlement_stop(w.settlement);
+    settlement_free(w.settlement);
     w.settlement = NULL;
 }
 
@@ -241,7 +242,7 @@ static void stop_sandbox(void)
 
 static int tear_down(void **state)
 {
-    settlement_stop(w.settlement);
+    stop_settlement();
     writer_stop(w.writer);
     courier_close(w.courier);
     proc_stop(&w.courier_child, PATIENCE_MS);
@@ -262,6 +263,7 @@ struct purchase {
     struct order_row order;
     struct payment_row payment;
     struct payment_id first_attempt;
+    char url[STRIPE_URL_MAX]; /* where it can be paid */
 };
 
 static enum err place(struct store_tx *tx, void *context)
@@ -284,12 +286,54 @@ static enum err place(struct store_tx *tx, void *context)
     return OK;
 }
 
+/* As the api does: on the writer thread, when the order is durable. */
+struct offering {
+    struct command command; /* first */
+    struct purchase *p;
+    unsigned times;
+    _Atomic bool done;
+};
+
+static enum err run_offering(struct store_tx *tx, struct command *c)
+{
+    return place(tx, ((struct offering *)c)->p);
+}
+
+static void offer_now(const struct purchase *p)
+{
+    settlement_offer(w.settlement, &(struct settlement_offer){.payment = p->first_attempt,
+                                                              .order = p->id,
+                                                              .amount = p->order.amount,
+                                                              .organiser_no = p->order.organiser_no,
+                                                              .event_no = p->order.event_no,
+                                                              .created_ms = p->order.created_ms,
+                                                              .title = "Evening"});
+}
+
+static void offer_it(struct command *c, const struct err_info *error)
+{
+    struct offering *o = (struct offering *)c;
+
+    assert_null(error);
+    for (unsigned i = 0; i < o->times; i++)
+        offer_now(o->p);
+    atomic_store(&o->done, true);
+}
+
+static void offer(struct purchase *p, unsigned times)
+{
+    struct offering o = {
+        {.run = run_offering, .done = offer_it, .lane = LANE_SALE}, p, times, false};
+
+    assert_int_equal(writer_submit(w.writer, &o.command), OK);
+    EVENTUALLY(atomic_load(&o.done));
+}
+
 static struct purchase buy(uint32_t first)
 {
     struct purchase p = {.id = order_id_make(clock_system(), rng_system()), .first = first};
-    if (writer_call(w.writer, LANE_SALE, place, &p) != OK)
-        fail_msg("%s", err_last()->slug);
-    settlement_wake(w.settlement);
+
+    offer(&p, 1);
     return p;
 }
 
@@ -306,13 +350,17 @@ static struct purchase *look(struct purchase *p)
     return p;
 }
 
-#define IS_OPEN(p) (look(p)->payment.state == PAYMENT_OPEN)
+static bool has_page(struct purchase *p)
+{
+    return settlement_page(w.settlement, p->id, p->url) && look(p)->payment.state == PAYMENT_OPEN;
+}
+
 #define STATUS(p) (look(p)->order.status)
 
-static struct purchase buy_until_open(uint32_t first)
+static struct purchase buy_until_page(uint32_t first)
 {
     struct purchase p = buy(first);
-    EVENTUALLY(IS_OPEN(&p));
+    EVENTUALLY(has_page(&p));
     return p;
 }
 
@@ -359,10 +407,10 @@ static bool has_mail(const char *words, const char *more)
 static void paid(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0);
+    struct purchase p = buy_until_page(0);
 
-    assert_non_null(strstr(p.payment.url, "/pay/cs_test_"));
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    assert_non_null(strstr(p.url, "/pay/cs_test_"));
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     settlement_ask_now(w.settlement, p.id);
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
     assert_int_equal(p.payment.state, PAYMENT_CAPTURED);
@@ -376,14 +424,14 @@ static void paid(void **state)
 static void declined_then_paid(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(2);
+    struct purchase p = buy_until_page(2);
 
-    assert_int_equal(pay_with(p.payment.url, "4000000000000002"), 402);
+    assert_int_equal(pay_with(p.url, "4000000000000002"), 402);
     advance(AFTER_LOOK_MS); /* looked at: still open */
     EVENTUALLY(look(&p)->payment.next_ms > clock_now_ms(&fix.t.clock.clock));
     assert_int_equal(STATUS(&p), ORDER_AWAITING);
     assert_int_equal(tickets(), 0);
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS); /* no webhook ever comes in these tests: it is asked */
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
     assert_int_equal(tickets(), 2);
@@ -392,82 +440,40 @@ static void declined_then_paid(void **state)
 static void unpaid_is_expired_and_free(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(4);
+    struct purchase p = buy_until_page(4);
 
     advance(ORDER_PAY_MS + 1000);
     EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
     assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
     assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 409);
-    struct purchase again = buy_until_open(4);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 409);
+    struct purchase again = buy_until_page(4);
     assert_int_equal(STATUS(&again), ORDER_AWAITING);
 }
 
 static void cancelled_ends_after_the_providers_word(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(6);
+    struct purchase p = buy_until_page(6);
 
     assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
     assert_int_equal(p.order.status, ORDER_AWAITING);
     settlement_wake(w.settlement);
     EVENTUALLY(STATUS(&p) == ORDER_CANCELLED);
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 409);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 409);
     assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
 }
 
 static void paid_while_it_was_to_expire(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(8);
+    struct purchase p = buy_until_page(8);
 
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
     settlement_wake(w.settlement);
     EVENTUALLY(STATUS(&p) == ORDER_PAID); /* expiring is refused, so it is asked */
     assert_int_equal(tickets(), 2);
-}
-
-/* As the api does: on the writer thread, when the order is durable. */
-struct offering {
-    struct command command; /* first */
-    struct purchase *p;
-    unsigned times;
-    _Atomic bool done;
-};
-
-static enum err run_offering(struct store_tx *tx, struct command *c)
-{
-    return place(tx, ((struct offering *)c)->p);
-}
-
-static void offer_now(const struct purchase *p)
-{
-    settlement_offer(w.settlement, &(struct settlement_offer){.payment = p->first_attempt,
-                                                              .order = p->id,
-                                                              .amount = p->order.amount,
-                                                              .organiser_no = p->order.organiser_no,
-                                                              .event_no = p->order.event_no,
-                                                              .title = "Evening"});
-}
-
-static void offer_it(struct command *c, const struct err_info *error)
-{
-    struct offering *o = (struct offering *)c;
-
-    assert_null(error);
-    for (unsigned i = 0; i < o->times; i++)
-        offer_now(o->p);
-    atomic_store(&o->done, true);
-}
-
-static void offer(struct purchase *p, unsigned times)
-{
-    struct offering o = {
-        {.run = run_offering, .done = offer_it, .lane = LANE_SALE}, p, times, false};
-
-    assert_int_equal(writer_submit(w.writer, &o.command), OK);
-    EVENTUALLY(atomic_load(&o.done));
 }
 
 static void an_offered_attempt_is_asked_for_once(void **state)
@@ -481,22 +487,16 @@ static void an_offered_attempt_is_asked_for_once(void **state)
     EVENTUALLY(look(&p)->payment.attempt == 2);
     assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'failed'"), 1);
     advance(2000);
-    EVENTUALLY(IS_OPEN(&p));
+    EVENTUALLY(has_page(&p));
     assert_int_equal(number("SELECT count(*) FROM payment"), 2);
 
     struct purchase q = {.id = order_id_make(clock_system(), rng_system()), .first = 2};
     offer(&q, 1);
-    EVENTUALLY(IS_OPEN(&q));
+    EVENTUALLY(has_page(&q));
     assert_int_equal(q.payment.attempt, 1);
-    assert_int_equal(pay_with(q.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(q.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&q) == ORDER_PAID);
-}
-
-static enum err not_due(struct store_tx *tx, void *context)
-{
-    const struct purchase *p = context;
-    return store_payment_later(tx, p->first_attempt, store_now_ms(tx) + 60 * 60 * 1000);
 }
 
 static void an_offer_keeps_its_turn_while_enough_is_in_flight(void **state)
@@ -508,13 +508,12 @@ static void an_offer_keeps_its_turn_while_enough_is_in_flight(void **state)
     for (uint32_t i = 0; i < 3; i++) {
         p[i] = (struct purchase){.id = order_id_make(clock_system(), rng_system()), .first = 2 * i};
         offer(&p[i], 0);
-        assert_int_equal(writer_call(w.writer, LANE_SALE, not_due, &p[i]), OK);
     }
     start_settlement_with(1); /* whom it does not keep, it does not find in the rows either */
     for (int i = 0; i < 3; i++)
         offer_now(&p[i]);
     for (int i = 0; i < 3; i++)
-        EVENTUALLY(IS_OPEN(&p[i]));
+        EVENTUALLY(has_page(&p[i]));
 }
 
 static void an_attempt_offered_again_while_enough_is_in_flight_is_asked_for_once(void **state)
@@ -533,15 +532,15 @@ static void an_attempt_offered_again_while_enough_is_in_flight_is_asked_for_once
     assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'failed'"), 2);
 }
 
-static void an_attempt_offered_at_the_end_is_found_at_the_next_start(void **state)
+static void an_attempt_offered_at_the_end_is_found_later(void **state)
 {
     (void)state;
-    struct purchase p = {.id = order_id_make(clock_system(), rng_system())};
 
     stop_settlement();
-    offer(&p, 1); /* to nobody */
+    struct purchase p = buy(0); /* offered to nobody */
     start_settlement();
-    EVENTUALLY(IS_OPEN(&p));
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(has_page(&p));
 }
 
 static void an_answer_lost_at_creation_makes_a_new_attempt(void **state)
@@ -551,10 +550,10 @@ static void an_answer_lost_at_creation_makes_a_new_attempt(void **state)
     struct purchase p = buy(0);
 
     EVENTUALLY(look(&p)->payment.attempt == 2);
-    assert_int_equal(p.payment.state, PAYMENT_CREATING);
+    assert_int_equal(p.payment.state, PAYMENT_OPEN);
     advance(2000);
-    EVENTUALLY(IS_OPEN(&p));
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    EVENTUALLY(has_page(&p));
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
     assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'captured'"), 1);
@@ -570,7 +569,7 @@ static void a_failing_provider_is_asked_again(void **state)
     advance(2000);
     EVENTUALLY(look(&p)->payment.attempt == 3);
     advance(4000);
-    EVENTUALLY(IS_OPEN(&p));
+    EVENTUALLY(has_page(&p));
 }
 
 static void a_refused_session_ends_the_order(void **state)
@@ -592,7 +591,7 @@ static void an_unreachable_provider_keeps_the_attempt(void **state)
     struct purchase p = buy(0);
     EVENTUALLY(look(&p)->payment.tries >= 1);
     assert_int_equal(p.payment.attempt, 1);
-    assert_int_equal(p.payment.state, PAYMENT_CREATING);
+    assert_int_equal(p.payment.state, PAYMENT_OPEN);
     advance(ORDER_PAY_MS + 1000); /* nobody can have paid */
     EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
 }
@@ -616,7 +615,8 @@ static void provider_says(const struct purchase *p, enum stripe_session_status s
     struct saying s = {.session = {.status = status,
                                    .paid = status == STRIPE_COMPLETE,
                                    .amount = p->payment.amount}};
-    (void)snprintf(s.session.ref, sizeof s.session.ref, "%s", p->payment.session_ref);
+    (void)snprintf(s.session.ref, sizeof s.session.ref, "%s", strrchr(p->url, '/') + 1);
+    payment_id_format(p->payment.id, s.session.client_reference);
     (void)snprintf(s.session.intent_ref, sizeof s.session.intent_ref, "%s", intent);
     if (writer_call(w.writer, LANE_SALE, says_, &s) != OK)
         fail_msg("%s", err_last()->slug);
@@ -633,7 +633,7 @@ static void intent_of(const struct purchase *p, char out[STRIPE_REF_MAX])
 static void late_money_takes_free_places(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0);
+    struct purchase p = buy_until_page(0);
 
     provider_says(&p, STRIPE_EXPIRED, "");
     assert_int_equal(STATUS(&p), ORDER_EXPIRED);
@@ -645,11 +645,11 @@ static void late_money_takes_free_places(void **state)
 static void late_money_goes_back(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0), donor = buy_until_open(2);
+    struct purchase p = buy_until_page(0), donor = buy_until_page(2);
     char intent[STRIPE_REF_MAX];
 
     /* A payment that the provider really has, so that it can really refund. */
-    assert_int_equal(pay_with(donor.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(donor.url, "4242424242424242"), 303);
     stop_settlement();
     provider_says(&p, STRIPE_EXPIRED, "");
     struct purchase other = buy(0); /* the places have gone */
@@ -671,7 +671,7 @@ static void late_money_goes_back(void **state)
 static void a_refused_refund_raises_an_alert(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0);
+    struct purchase p = buy_until_page(0);
 
     stop_settlement();
     provider_says(&p, STRIPE_EXPIRED, "");
@@ -685,10 +685,10 @@ static void a_refused_refund_raises_an_alert(void **state)
 static void a_refund_answer_lost_is_asked_again_under_its_key(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0), donor = buy_until_open(2);
+    struct purchase p = buy_until_page(0), donor = buy_until_page(2);
     char intent[STRIPE_REF_MAX];
 
-    assert_int_equal(pay_with(donor.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(donor.url, "4242424242424242"), 303);
     settlement_ask_now(w.settlement, donor.id);
     EVENTUALLY(STATUS(&donor) == ORDER_PAID);
     intent_of(&donor, intent);
@@ -709,10 +709,10 @@ static void a_refund_answer_lost_is_asked_again_under_its_key(void **state)
 static void another_amount_raises_an_alert(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0);
+    struct purchase p = buy_until_page(0);
 
     fault("{\"kind\":\"wrong_amount\"}");
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS);
     EVENTUALLY(number("SELECT count(*) FROM alert WHERE kind = 'payment_mismatch'") == 1);
     assert_int_equal(STATUS(&p), ORDER_AWAITING);
@@ -727,8 +727,10 @@ static void crash_before_the_question(void **state)
     stop_settlement();
     struct purchase p = buy(0);
     restart_settlement();
-    EVENTUALLY(IS_OPEN(&p));
-    assert_int_equal(p.payment.attempt, 2); /* nobody knows that nothing was sent */
+    assert_false(has_page(&p));
+    settlement_want_page(w.settlement, p.id);
+    EVENTUALLY(has_page(&p));
+    assert_int_equal(p.payment.attempt, 1); /* nobody knows that nothing was sent: the same key */
 }
 
 static void crash_while_the_question_is_out(void **state)
@@ -738,9 +740,10 @@ static void crash_while_the_question_is_out(void **state)
     struct purchase p = buy(0);
 
     restart_settlement(); /* the answer, if there was one, is dropped */
-    EVENTUALLY(IS_OPEN(&p));
-    assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'open'"), 1);
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    settlement_want_page(w.settlement, p.id);
+    EVENTUALLY(has_page(&p));
+    assert_int_equal(number("SELECT count(*) FROM payment"), 1);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
 }
@@ -748,14 +751,85 @@ static void crash_while_the_question_is_out(void **state)
 static void crash_between_charge_and_commit(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0);
+    struct purchase p = buy_until_page(0);
 
     stop_settlement();
-    assert_int_equal(pay_with(p.payment.url, "4242424242424242"), 303);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
     start_settlement();
     advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
     assert_int_equal(tickets(), 2);
+}
+
+static void a_session_made_before_the_start_is_given_again(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+    struct purchase before = p;
+
+    restart_settlement();
+    settlement_want_page(w.settlement, p.id);
+    EVENTUALLY(has_page(&p));
+    assert_string_equal(p.url, before.url);
+    assert_int_equal(number("SELECT count(*) FROM payment"), 1);
+    assert_int_equal(pay_with(before.url, "4242424242424242"), 303);
+    settlement_ask_now(w.settlement, p.id);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+}
+
+static void a_session_made_before_the_start_is_expired_by_the_provider(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    restart_settlement();
+    assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
+    settlement_wake(w.settlement);
+    EVENTUALLY(STATUS(&p) == ORDER_CANCELLED);
+    assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 409);
+}
+
+static void a_session_that_may_have_been_seen_is_not_given_up(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    stop_settlement();
+    w.origin =
+        "https://other.example.org"; /* other words under the same key: the provider refuses */
+    advance(AFTER_LOOK_MS);
+    start_settlement();
+    EVENTUALLY(look(&p)->payment.tries >= 1);
+    assert_int_equal(p.payment.attempt, 1);
+    assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
+    settlement_wake(w.settlement);
+    EVENTUALLY(look(&p)->payment.tries >= 3);
+    assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    /* Whoever saw it pays. */
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
+    provider_says(&p, STRIPE_COMPLETE, "pi_1");
+    assert_int_equal(STATUS(&p), ORDER_PAID);
+}
+
+static void a_session_past_its_time_is_over_without_the_providers_word(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    stop_settlement();
+    stop_sandbox();
+    advance(ORDER_SESSION_MS); /* within the clocks' error */
+    start_settlement();
+    EVENTUALLY(look(&p)->payment.tries >= 1);
+    assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    advance(ORDER_SESSION_GRACE_MS);
+    EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
+    assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
+    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
+    provider_says(&p, STRIPE_COMPLETE, "pi_late"); /* late money is late money */
+    assert_int_equal(STATUS(&p), ORDER_PAID);
 }
 
 static void a_dead_courier_loses_nothing(void **state)
@@ -769,14 +843,14 @@ static void a_dead_courier_loses_nothing(void **state)
     proc_stop(&w.courier_child, PATIENCE_MS);
     start_courier();
     restart_settlement();
-    advance(2000);
-    EVENTUALLY(IS_OPEN(&p));
+    advance(AFTER_LOOK_MS);
+    EVENTUALLY(has_page(&p));
 }
 
 static void holds_that_are_over_are_swept(void **state)
 {
     (void)state;
-    struct purchase p = buy_until_open(0);
+    struct purchase p = buy_until_page(0);
     store_testing_sql(&fix.t,
                       "INSERT INTO hold (id, event_no, organiser_no, account_no, status, "
                       "fingerprint, places, created_ms, expires_ms, latest_ms) SELECT "
@@ -798,7 +872,7 @@ int main(int argc, char **argv)
         T(an_offered_attempt_is_asked_for_once),
         T(an_offer_keeps_its_turn_while_enough_is_in_flight),
         T(an_attempt_offered_again_while_enough_is_in_flight_is_asked_for_once),
-        T(an_attempt_offered_at_the_end_is_found_at_the_next_start),
+        T(an_attempt_offered_at_the_end_is_found_later),
         T(an_answer_lost_at_creation_makes_a_new_attempt),
         T(a_failing_provider_is_asked_again),
         T(a_refused_session_ends_the_order),
@@ -811,6 +885,10 @@ int main(int argc, char **argv)
         T(crash_before_the_question),
         T(crash_while_the_question_is_out),
         T(crash_between_charge_and_commit),
+        T(a_session_made_before_the_start_is_given_again),
+        T(a_session_made_before_the_start_is_expired_by_the_provider),
+        T(a_session_that_may_have_been_seen_is_not_given_up),
+        T(a_session_past_its_time_is_over_without_the_providers_word),
         T(a_dead_courier_loses_nothing),
         T(holds_that_are_over_are_swept),
     };

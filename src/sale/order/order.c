@@ -65,7 +65,7 @@ static void name_payment(struct entry_draft *d, struct payment_id payment)
 static enum err set_status(struct course *c, enum order_status to)
 {
     TRY(store_order_set_status(c->tx, &c->order, c->lines, c->line_count, to, store_now_ms(c->tx)));
-    note_order(c);
+    note_change(c, ORDER_CHANGE_ENDED);
     return OK;
 }
 
@@ -76,13 +76,15 @@ static enum err touch(struct course *c)
     return OK;
 }
 
-static enum err insert_payment(struct course *c, int64_t attempt, struct payment_id *ret_id)
+static enum err insert_payment(struct course *c, int64_t attempt, int64_t next_ms,
+                               struct payment_id *ret_id)
 {
     struct payment_row p = {.id = payment_id_make(store_clock(c->tx), store_rng(c->tx)),
                             .order = c->order.id,
                             .organiser_no = c->order.organiser_no,
                             .attempt = attempt,
-                            .amount = c->order.amount};
+                            .amount = c->order.amount,
+                            .next_ms = next_ms};
 
     TRY(store_payment_insert(c->tx, &p));
     *ret_id = p.id;
@@ -204,7 +206,8 @@ static enum err insert_order(struct course *c, const struct order_request *req, 
     TRY(hold_take(c->tx, hold, req->id));
     TRY(store_order_insert(c->tx, &c->order, c->lines, c->line_count));
     note_order(c);
-    return free_order ? OK : insert_payment(c, 1, ret_payment);
+    /* Why not due at once: whoever placed it has settlement make the session. */
+    return free_order ? OK : insert_payment(c, 1, now_ms + ORDER_ASK_MS, ret_payment);
 }
 
 enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_maps *maps,
@@ -270,31 +273,6 @@ enum err order_cancel(struct store_tx *tx, struct ledger *ledger, struct order_i
     return store_order_by_id(tx, id, ret_order);
 }
 
-enum err order_session_opened(struct store_tx *tx, struct ledger *ledger, struct payment_id id,
-                              const struct stripe_session *session)
-{
-    struct course c = {.tx = tx, .ledger = ledger};
-    struct payment_row payment;
-    struct entry_draft d;
-
-    TRY(store_payment_by_id(tx, id, &payment));
-    if (payment.state != PAYMENT_CREATING)
-        return OK;
-    /* Before anybody is sent there: a wrong amount could be paid, and then neither settled nor given back. */
-    TRY(same_amount(session->amount, payment.amount));
-    TRY(course_load(&c, payment.order));
-    int64_t now_ms = store_now_ms(tx);
-    int64_t look_ms = c.order.cancel_ms ? now_ms : now_ms + ORDER_ASK_MS;
-    TRY(store_payment_set_open(tx, &payment, session->ref, session->url, look_ms));
-    TRY(store_order_touch(tx, &c.order, c.lines, c.line_count));
-    note_change(&c, ORDER_CHANGE_OPENED);
-    begin_entry(&c, &d, ENTRY_payment_opened);
-    name_payment(&d, id);
-    entry_str(&d, FIELD_session_ref, session->ref);
-    entry_int(&d, FIELD_attempt, payment.attempt);
-    return ledger_append(tx, ledger, &d, NULL);
-}
-
 /* The order ends without money: its places are free again. The payment row is named by the caller's entry. */
 static enum err end_unpaid(struct course *c, const struct payment_row *payment,
                            enum payment_state state)
@@ -320,20 +298,31 @@ enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct
     struct entry_draft d;
 
     TRY(store_payment_by_id(tx, id, &payment));
-    if (payment.state != PAYMENT_CREATING)
+    if (payment.state != PAYMENT_OPEN)
         return OK;
     TRY(course_load(&c, payment.order));
     if (!again || c.order.cancel_ms || c.order.pay_until_ms <= store_now_ms(tx))
         return end_unpaid(&c, &payment, PAYMENT_FAILED);
     TRY(store_payment_set_ended(tx, id, PAYMENT_FAILED));
-    TRY(insert_payment(&c, payment.attempt + 1, &fresh));
-    TRY(store_payment_later(tx, fresh, next_ms));
+    TRY(insert_payment(&c, payment.attempt + 1, next_ms, &fresh));
     begin_entry(&c, &d, ENTRY_payment_state);
     name_payment(&d, id);
     entry_names(&d, AUDIT_payment, fresh.b);
     entry_str(&d, FIELD_status, payment_state_name(PAYMENT_FAILED));
     entry_int(&d, FIELD_attempt, payment.attempt + 1);
     return ledger_append(tx, ledger, &d, NULL);
+}
+
+enum err order_session_over(struct store_tx *tx, struct ledger *ledger, struct payment_id id)
+{
+    struct course c = {.tx = tx, .ledger = ledger};
+    struct payment_row payment;
+
+    TRY(store_payment_by_id(tx, id, &payment));
+    if (payment.state != PAYMENT_OPEN)
+        return OK;
+    TRY(course_load(&c, payment.order));
+    return end_unpaid(&c, &payment, PAYMENT_EXPIRED);
 }
 
 static enum err book_capture(struct course *c, const struct payment_row *payment)
@@ -395,7 +384,7 @@ static enum err return_late_money(struct course *c, const struct payment_row *pa
 static enum err settle(struct course *c, const struct payment_row *payment,
                        const struct stripe_session *s)
 {
-    TRY(store_payment_set_captured(c->tx, payment, s->intent_ref, s->amount.amount_minor));
+    TRY(store_payment_set_captured(c->tx, payment, s->ref, s->intent_ref, s->amount.amount_minor));
     if (c->order.status == ORDER_AWAITING)
         return pay(c, payment, s->intent_ref);
     INVARIANT(c->order.status == ORDER_CANCELLED || c->order.status == ORDER_EXPIRED,
@@ -412,10 +401,15 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
 {
     struct course c = {.tx = tx, .ledger = ledger};
     struct payment_row payment;
+    struct payment_id id;
     bool first = true;
 
-    TRY(store_payment_by_session(tx, s->ref, &payment));
+    ENSURE(payment_id_parse(span_text(s->client_reference), &id) == OK, ERR_NOT_FOUND, "no_payment",
+           "The session is not one of ours.");
+    TRY(store_payment_by_id(tx, id, &payment));
     TRY(same_amount(s->amount, payment.amount));
+    ENSURE(!s->paid || payment.state != PAYMENT_FAILED, ERR_CONFLICT, "payment_given_up",
+           "Money came for an attempt that was given up.");
     if (event_ref)
         TRY(store_provider_event_first(tx, event_ref, "session", &first));
     if (!first || payment.state == PAYMENT_CAPTURED)
@@ -428,6 +422,12 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
     if (payment.state == PAYMENT_OPEN)
         return store_payment_later(tx, payment.id, store_now_ms(tx) + ORDER_ASK_MS);
     return OK;
+}
+
+bool order_wants_person(enum err e)
+{
+    return e == ERR_CONFLICT && (strcmp(err_last()->slug, "amount_mismatch") == 0 ||
+                                 strcmp(err_last()->slug, "payment_given_up") == 0);
 }
 
 static enum err finish_refund(struct course *c, const struct refund_row *refund,

@@ -5,9 +5,9 @@
 /*
  * order - the state machine that ties a hold, a payment and tickets together, so that money and tickets always agree (M1).
  *
- *     hold --order_place--> awaiting_payment --order_settle--> paid
+ *     hold --order_place--> awaiting_payment --order_session_says--> paid
  *                               |   \--(pay_until, or cancel)--> the provider is asked to expire its session
- *                               \--order_session_over--> expired | cancelled (places free)
+ *                               \--order_session_says, order_session_over--> expired | cancelled (places free)
  *     paid money for an ended order: takes the places again if all are free, else a refund is asked for at once.
  *
  * Every function here is the body of a command: it runs in the writer's transaction, changes rows, appends the ledger entries
@@ -28,8 +28,13 @@
 #include "store/store/store_payment.h"
 
 enum {
-    ORDER_PAY_MS = 15 * 60 * 1000,     /* after this we ask the provider to expire the session */
-    ORDER_SESSION_MS = 31 * 60 * 1000, /* the provider's minimum is 30 minutes */
+    ORDER_PAY_MS = 15 * 60 * 1000, /* after this we ask the provider to expire the session */
+    /*
+     * A session can be paid until so long after its attempt was made: it may be made at the last moment before pay_until, and must
+     * then be open for 30 minutes, which is the provider's minimum. From then on it is over, whoever saw it, a clock's error later.
+     */
+    ORDER_SESSION_MS = 46 * 60 * 1000,
+    ORDER_SESSION_GRACE_MS = 5 * 60 * 1000,
     ORDER_WAITING_MAX =
         5, /* unpaid orders of an account for an event, so that nobody keeps places without paying */
     ORDER_ASK_MS = 60 * 1000, /* how often an open session is asked about when no webhook came */
@@ -67,28 +72,29 @@ RESULT order_cancel(struct store_tx *tx, struct ledger *ledger, struct order_id 
                     int64_t account_no, struct order_row *ret_order);
 
 /*
- * The provider made the session of this attempt: creating -> open. Entry: payment_opened. A repeat does nothing. ERR_CONFLICT
- * "amount_mismatch" when it asks for another amount than ours.
- */
-RESULT order_session_opened(struct store_tx *tx, struct ledger *ledger, struct payment_id payment,
-                            const struct stripe_session *session);
-
-/*
  * The attempt to make a session ended without one that anybody could have seen. again: make a new attempt with a new key (the
  * answer was lost, or the provider was busy), due at next_ms; else the order ends as expired and its places are free.
- * Only for attempts in state creating; otherwise nothing happens.
+ * Only for attempts in state open; otherwise nothing happens.
  */
 RESULT order_session_failed(struct store_tx *tx, struct ledger *ledger, struct payment_id payment,
                             bool again, int64_t next_ms);
 
 /*
- * The provider says what a session is now, by webhook (event_ref set: a repeated event does nothing) or by answer (event_ref
- * NULL). Complete and paid: settles. Expired: ends the order, frees the places. Open: nothing but the next look.
+ * The attempt's session can be paid no more, by the time that it was made with (ORDER_SESSION_MS), and the provider could not be asked
+ * about it: the order ends, its places are free. Only for attempts in state open; otherwise nothing happens.
+ */
+RESULT order_session_over(struct store_tx *tx, struct ledger *ledger, struct payment_id payment);
+
+/*
+ * The provider says what the session of an attempt is now (client_reference), by webhook (event_ref set: a repeated event does nothing)
+ * or by answer (event_ref NULL). Complete and paid: settles. Expired: ends the order, frees the places. Open: nothing but the next look.
  * ERR_NOT_FOUND "no_payment" for a session that is not ours; ERR_CONFLICT "amount_mismatch" when the provider's amount or
- * currency is not ours (nothing changes; the caller raises the alert).
+ * currency is not ours, "payment_given_up" for money of an attempt that failed (nothing changes; order_wants_person).
  */
 RESULT order_session_says(struct store_tx *tx, struct ledger *ledger,
                           const struct stripe_session *session, const char *event_ref);
+/* After order_session_says or order_refund_says failed: is it for a person to look at, so that the caller raises the alert? */
+bool order_wants_person(enum err e);
 
 /*
  * The provider says how a refund stands. Entries: refund_done or refund_failed. A repeat does nothing. A failed one leaves the

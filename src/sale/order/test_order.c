@@ -38,10 +38,10 @@ static enum err cancel_(struct store_tx *tx, void *context)
     struct order_call *c = context;
     return order_cancel(tx, LEDGER, c->order, c->account_no, &c->row);
 }
-static enum err opened_(struct store_tx *tx, void *context)
+static enum err over_(struct store_tx *tx, void *context)
 {
     struct order_call *c = context;
-    return order_session_opened(tx, LEDGER, c->payment, &c->session);
+    return order_session_over(tx, LEDGER, c->payment);
 }
 static enum err failed_(struct store_tx *tx, void *context)
 {
@@ -107,11 +107,10 @@ static struct stripe_session session_of(uint8_t n, enum stripe_session_status st
     return s;
 }
 
-static enum err opened(uint8_t n)
+static enum err over(uint8_t n)
 {
-    struct order_call c = {.payment = payment_now(n).id,
-                           .session = session_of(n, STRIPE_OPEN, false)};
-    return run(opened_, &c);
+    struct order_call c = {.payment = payment_now(n).id};
+    return run(over_, &c);
 }
 
 static enum err says(uint8_t n, enum stripe_session_status status, bool paid, const char *event_ref)
@@ -289,7 +288,7 @@ static int open_shop(void **state)
 
 /* --- placing -------------------------------------------------------------------------------------------------------- */
 
-static void a_hold_becomes_an_order_with_an_attempt_that_is_due(void **state)
+static void a_hold_becomes_an_order_with_an_attempt(void **state)
 {
     (void)state;
 
@@ -298,9 +297,9 @@ static void a_hold_becomes_an_order_with_an_attempt_that_is_due(void **state)
     assert_int_equal(c.row.status, ORDER_AWAITING);
     assert_int_equal(c.row.amount.amount_minor, PAIR_MINOR);
     assert_int_equal(c.row.pay_until_ms, STORE_TESTING_NOW_MS + ORDER_PAY_MS);
-    assert_int_equal(c.payment_row.state, PAYMENT_CREATING);
+    assert_int_equal(c.payment_row.state, PAYMENT_OPEN);
     assert_int_equal(c.payment_row.attempt, 1);
-    assert_int_equal(c.payment_row.next_ms, STORE_TESTING_NOW_MS);
+    assert_int_equal(c.payment_row.next_ms, STORE_TESTING_NOW_MS + ORDER_ASK_MS);
     assert_int_equal(c.payment_row.amount.amount_minor, PAIR_MINOR);
     assert_int_equal(places_in(PLACE_ORDERED), 2);
     assert_int_equal(status_of(1, 1), HOLD_ORDERED);
@@ -336,7 +335,6 @@ static void nobody_keeps_more_than_five_orders_unpaid(void **state)
     REFUSED(order(6, 6, 1), ERR_LIMIT, "too_many_orders");
     assert_int_equal(status_of(6, 1), HOLD_LIVE);
     ordered(7, 2, 12); /* somebody else may */
-    assert_int_equal(opened(1), OK);
     assert_int_equal(paid(1), OK);
     assert_int_equal(order(6, 6, 1), OK); /* paid ones do not count */
     assert_int_equal(audit(), 0);
@@ -395,45 +393,11 @@ static void a_free_order_is_paid_at_once(void **state)
 
 /* --- paying --------------------------------------------------------------------------------------------------------- */
 
-static void a_session_is_stored_before_anybody_is_sent_there(void **state)
-{
-    (void)state;
-
-    ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
-    struct payment_row p = payment_now(1);
-    assert_int_equal(p.state, PAYMENT_OPEN);
-    assert_string_equal(p.session_ref, "cs_1_1");
-    assert_string_equal(p.url, "https://pay.example/cs_1_1");
-    assert_int_equal(p.next_ms, STORE_TESTING_NOW_MS + ORDER_ASK_MS);
-    assert_int_equal(read_order(1).row.version, 2);
-    assert_int_equal(audit(), 0);
-    NOTHING(opened(1));
-}
-
-static void a_session_for_another_amount_is_not_opened(void **state)
-{
-    struct order_call c;
-    (void)state;
-
-    ordered(1, 1, 0);
-    c = (struct order_call){.payment = payment_now(1).id,
-                            .session = session_of(1, STRIPE_OPEN, false)};
-    c.session.amount.amount_minor--;
-    REFUSED(run(opened_, &c), ERR_CONFLICT, "amount_mismatch");
-    c.session.amount = (struct money){PAIR_MINOR, {"USD"}};
-    REFUSED(run(opened_, &c), ERR_CONFLICT, "amount_mismatch");
-    assert_int_equal(payment_now(1).state, PAYMENT_CREATING);
-    c.payment = (struct payment_id){{9}};
-    REFUSED(run(opened_, &c), ERR_NOT_FOUND, "no_payment");
-}
-
 static void money_makes_tickets_in_one_transaction(void **state)
 {
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
     struct order_call c = read_order(1);
     assert_int_equal(c.row.status, ORDER_PAID);
@@ -456,7 +420,6 @@ static void the_same_news_again_does_nothing(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     assert_int_equal(says(1, STRIPE_OPEN, false, "evt_0"), OK);
     assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
     NOTHING(says(1, STRIPE_COMPLETE, true, "evt_1"));
@@ -466,7 +429,6 @@ static void the_same_news_again_does_nothing(void **state)
     NOTHING(says(1, STRIPE_OPEN, false, NULL));
     NOTHING(session_failed(1, false, 0));
     NOTHING(session_failed(1, true, 0));
-    NOTHING(opened(1));
     REFUSED(cancel(1, 1), ERR_CONFLICT, "order_state");
     assert_int_equal(tickets(1), 2);
     assert_int_equal(audit(), 0);
@@ -478,7 +440,6 @@ static void a_used_event_reference_changes_nothing(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     assert_int_equal(says(1, STRIPE_OPEN, false, "evt_1"), OK);
     NOTHING(says(1, STRIPE_COMPLETE, true, "evt_1"));
     assert_int_equal(status_now(1), ORDER_AWAITING);
@@ -492,7 +453,6 @@ static void another_amount_settles_nothing(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     c = (struct order_call){.session = session_of(1, STRIPE_COMPLETE, true), .event_ref = "evt_1"};
     c.session.amount.amount_minor--;
     REFUSED(run(says_, &c), ERR_CONFLICT, "amount_mismatch");
@@ -509,14 +469,21 @@ static void another_amount_settles_nothing(void **state)
 
 static void a_session_nobody_knows_is_not_ours(void **state)
 {
+    struct order_call c;
     (void)state;
 
     ordered(1, 1, 0);
-    /* Also one whose answer was not stored yet: nobody was sent there, and the next question finds what it is. */
-    REFUSED(says(1, STRIPE_COMPLETE, true, "evt_1"), ERR_NOT_FOUND, "no_payment");
-    assert_int_equal(opened(1), OK);
-    assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
+    c = (struct order_call){.session = session_of(1, STRIPE_COMPLETE, true)};
+    payment_id_format((struct payment_id){{9}}, c.session.client_reference);
+    REFUSED(run(says_, &c), ERR_NOT_FOUND, "no_payment");
+    c.session.client_reference[0] = '\0';
+    REFUSED(run(says_, &c), ERR_NOT_FOUND, "no_payment");
+    order_id_format(ORDER_ID(1), c.session.client_reference);
+    REFUSED(run(says_, &c), ERR_NOT_FOUND, "no_payment");
+    assert_int_equal(status_now(1), ORDER_AWAITING);
+    assert_int_equal(paid(1), OK);
     assert_int_equal(tickets(1), 2);
+    assert_string_equal(payment_now(1).session_ref, "cs_1_1");
 }
 
 static void two_sessions_do_not_share_a_payment(void **state)
@@ -526,8 +493,6 @@ static void two_sessions_do_not_share_a_payment(void **state)
 
     ordered(1, 1, 0);
     ordered(2, 1, 4);
-    assert_int_equal(opened(1), OK);
-    assert_int_equal(opened(2), OK);
     assert_int_equal(paid(1), OK);
     c = (struct order_call){.session = session_of(2, STRIPE_COMPLETE, true)};
     (void)snprintf(c.session.intent_ref, sizeof c.session.intent_ref, "pi_1");
@@ -544,7 +509,6 @@ static void an_expired_session_frees_the_seats(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     at(ORDER_PAY_MS + 1);
     assert_int_equal(place(pair(2, 2, 0), &hold), ERR_CONFLICT); /* not by time alone */
     assert_int_equal(says(1, STRIPE_EXPIRED, false, "evt_1"), OK);
@@ -564,7 +528,6 @@ static void a_cancelled_order_waits_for_the_provider(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     REFUSED(cancel(1, 2), ERR_NOT_FOUND, "no_order");
     REFUSED(cancel(9, 1), ERR_NOT_FOUND, "no_order");
     at(5000);
@@ -586,25 +549,11 @@ static void who_pays_before_the_cancellation_arrives_has_tickets(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     assert_int_equal(cancel(1, 1), OK);
     assert_int_equal(paid(1), OK);
     assert_int_equal(status_now(1), ORDER_PAID);
     NOTHING(expired(1));
     assert_int_equal(tickets(1), 2);
-    assert_int_equal(audit(), 0);
-}
-
-static void a_session_opened_after_the_cancellation_is_looked_at_at_once(void **state)
-{
-    (void)state;
-
-    ordered(1, 1, 0);
-    assert_int_equal(cancel(1, 1), OK);
-    assert_int_equal(opened(1), OK);
-    assert_int_equal(payment_now(1).next_ms, STORE_TESTING_NOW_MS);
-    assert_int_equal(expired(1), OK);
-    assert_int_equal(status_now(1), ORDER_CANCELLED);
     assert_int_equal(audit(), 0);
 }
 
@@ -617,22 +566,57 @@ static void a_lost_answer_makes_a_new_attempt_under_a_new_key(void **state)
 
     ordered(1, 1, 0);
     struct payment_row first = payment_now(1);
-    late = (struct order_call){.payment = first.id, .session = session_of(1, STRIPE_OPEN, false)};
+    late = (struct order_call){.session = session_of(1, STRIPE_EXPIRED, false)};
     assert_int_equal(session_failed(1, true, STORE_TESTING_NOW_MS + 4000), OK);
     struct payment_row second = payment_now(1);
     assert_int_equal(second.attempt, 2);
-    assert_int_equal(second.state, PAYMENT_CREATING);
+    assert_int_equal(second.state, PAYMENT_OPEN);
     assert_int_equal(second.next_ms, STORE_TESTING_NOW_MS + 4000);
     assert_false(payment_id_eq(first.id, second.id));
     assert_int_equal(number("SELECT count(*) FROM payment WHERE state = 'failed'"), 1);
     assert_int_equal(status_now(1), ORDER_AWAITING);
     assert_int_equal(places_in(PLACE_ORDERED), 2);
     assert_int_equal(audit(), 0);
-    /* The first answer after all: nobody is sent there. */
-    NOTHING(run(opened_, &late));
-    assert_int_equal(opened(1), OK);
+    NOTHING(run(says_, &late)); /* the session that was made after all, and that nobody saw */
     assert_int_equal(paid(1), OK);
     assert_int_equal(tickets(1), 2);
+    assert_int_equal(audit(), 0);
+}
+
+/* It cannot be: nobody saw its address. When it is all the same, a person must look. */
+static void money_for_an_attempt_that_was_given_up_changes_nothing(void **state)
+{
+    struct order_call first;
+    (void)state;
+
+    ordered(1, 1, 0);
+    first = (struct order_call){.session = session_of(1, STRIPE_COMPLETE, true)};
+    assert_int_equal(session_failed(1, true, 0), OK);
+    REFUSED(run(says_, &first), ERR_CONFLICT, "payment_given_up");
+    assert_true(order_wants_person(ERR_CONFLICT));
+    assert_int_equal(status_now(1), ORDER_AWAITING);
+    assert_int_equal(tickets(1), 0);
+    assert_int_equal(paid(1), OK);
+    assert_int_equal(audit(), 0);
+}
+
+static void a_session_past_its_time_ends_the_order_and_its_money_is_late(void **state)
+{
+    (void)state;
+
+    ordered(1, 1, 0);
+    ordered(2, 1, 4);
+    at(ORDER_SESSION_MS);
+    assert_int_equal(over(1), OK);
+    assert_int_equal(status_now(1), ORDER_EXPIRED);
+    assert_int_equal(payment_now(1).state, PAYMENT_EXPIRED);
+    assert_int_equal(places_in(PLACE_ORDERED), 2);
+    NOTHING(over(1));
+    assert_int_equal(paid(1), OK);
+    assert_int_equal(status_now(1), ORDER_PAID);
+    assert_int_equal(paid(2), OK);
+    NOTHING(over(2));
+    assert_int_equal(tickets(2), 2);
     assert_int_equal(audit(), 0);
 }
 
@@ -647,7 +631,6 @@ static void a_refused_attempt_ends_the_order(void **state)
     assert_int_equal(places_in(PLACE_ORDERED), 0);
     assert_int_equal(audit(), 0);
     NOTHING(session_failed(1, true, 0));
-    NOTHING(opened(1));
 }
 
 static void no_new_attempt_for_who_cancelled_or_ran_out_of_time(void **state)
@@ -666,22 +649,6 @@ static void no_new_attempt_for_who_cancelled_or_ran_out_of_time(void **state)
     assert_int_equal(audit(), 0);
 }
 
-/* As values an empty address and none are one; as rows they are two. */
-static void a_session_without_an_address_is_paid_as_well(void **state)
-{
-    (void)state;
-    ordered(1, 1, 0);
-    struct order_call c = {.payment = payment_now(1).id,
-                           .session = session_of(1, STRIPE_OPEN, false)};
-
-    c.session.url[0] = '\0';
-    assert_int_equal(run(opened_, &c), OK);
-    assert_int_equal(audit(), 0);
-    assert_int_equal(paid(1), OK);
-    assert_int_equal(status_now(1), ORDER_PAID);
-    assert_int_equal(audit(), 0);
-}
-
 /* --- late money ----------------------------------------------------------------------------------------------------- */
 
 static void late_money_takes_seats_that_are_free(void **state)
@@ -689,7 +656,6 @@ static void late_money_takes_seats_that_are_free(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     assert_int_equal(expired(1), OK);
     at(HOUR_MS);
     assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
@@ -707,7 +673,6 @@ static void late_and_taken(void)
     struct hold hold;
 
     ordered(1, 1, 0);
-    assert_int_equal(opened(1), OK);
     assert_int_equal(expired(1), OK);
     assert_int_equal(place(pair(2, 2, 1), &hold), OK);
     assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
@@ -736,7 +701,6 @@ static void late_money_whose_seats_are_gone_goes_back(void **state)
     NOTHING(paid(1));
     /* The other buyer goes on as if nothing had been. */
     assert_int_equal(order(2, 2, 2), OK);
-    assert_int_equal(opened(2), OK);
     assert_int_equal(paid(2), OK);
     assert_int_equal(tickets(2), 2);
     assert_int_equal(audit(), 0);
@@ -853,7 +817,6 @@ static void lists_lose_nothing_between_pages(void **state)
     for (uint8_t n = 1; n <= 7; n++) {
         at(n > 5 ? 1000 : 0);
         ordered(n, 1, (uint32_t)2 * n);
-        assert_int_equal(opened(n), OK);
         assert_int_equal(paid(n), OK);
     }
     for (size_t limit = 1; limit <= 8; limit++) {
@@ -872,7 +835,7 @@ static void step(uint8_t n, uint64_t what)
 
     switch (what) {
     case 0:
-        e = opened(n);
+        e = over(n);
         break;
     case 1:
         e = paid(n);
@@ -934,14 +897,12 @@ int main(void)
 {
 #define SHOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_sale)
     const struct CMUnitTest tests[] = {
-        SHOP_TEST(a_hold_becomes_an_order_with_an_attempt_that_is_due),
+        SHOP_TEST(a_hold_becomes_an_order_with_an_attempt),
         SHOP_TEST(the_same_order_again_is_the_same_order),
         SHOP_TEST(nobody_keeps_more_than_five_orders_unpaid),
         SHOP_TEST(a_hold_that_is_not_the_buyers_or_over_makes_no_order),
         SHOP_TEST(closing_the_event_ends_ordering),
         SHOP_TEST(a_free_order_is_paid_at_once),
-        SHOP_TEST(a_session_is_stored_before_anybody_is_sent_there),
-        SHOP_TEST(a_session_for_another_amount_is_not_opened),
         SHOP_TEST(money_makes_tickets_in_one_transaction),
         SHOP_TEST(the_same_news_again_does_nothing),
         SHOP_TEST(a_used_event_reference_changes_nothing),
@@ -951,11 +912,11 @@ int main(void)
         SHOP_TEST(an_expired_session_frees_the_seats),
         SHOP_TEST(a_cancelled_order_waits_for_the_provider),
         SHOP_TEST(who_pays_before_the_cancellation_arrives_has_tickets),
-        SHOP_TEST(a_session_opened_after_the_cancellation_is_looked_at_at_once),
         SHOP_TEST(a_lost_answer_makes_a_new_attempt_under_a_new_key),
+        SHOP_TEST(money_for_an_attempt_that_was_given_up_changes_nothing),
+        SHOP_TEST(a_session_past_its_time_ends_the_order_and_its_money_is_late),
         SHOP_TEST(a_refused_attempt_ends_the_order),
         SHOP_TEST(no_new_attempt_for_who_cancelled_or_ran_out_of_time),
-        SHOP_TEST(a_session_without_an_address_is_paid_as_well),
         SHOP_TEST(late_money_takes_seats_that_are_free),
         SHOP_TEST(late_money_whose_seats_are_gone_goes_back),
         SHOP_TEST(a_refund_is_done_once),

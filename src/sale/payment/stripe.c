@@ -87,7 +87,9 @@ enum err stripe_session_create(const struct stripe_session_wish *w, struct strip
     (void)snprintf(ret->path, sizeof ret->path, "/v1/checkout/sessions");
     (void)snprintf(ret->idempotency_key, sizeof ret->idempotency_key, "%s", id);
     put_form(&ret->form, "mode", "payment");
-    put_form(&ret->form, "client_reference_id", id);
+    put_form(&ret->form, "client_reference_id",
+             id); /* for people who look at the provider's pages */
+    put_form(&ret->form, "metadata[payment]", id);
     put_form(&ret->form, "success_url", w->success_url);
     put_form(&ret->form, "cancel_url", w->cancel_url);
     put_form_int(&ret->form, "expires_at", w->expires_ms / 1000);
@@ -160,6 +162,18 @@ static enum err read_money(struct json_object *o, const char *amount_key, struct
     return OK;
 }
 
+/* Our own id, from the metadata: of all that a session carries, only those who have the account's key can set it. */
+static enum err read_reference(struct json_object *o, const char *key, char out[ID_TEXT_MAX])
+{
+    struct json_object metadata;
+
+    out[0] = '\0';
+    if (!json_has(o, "metadata"))
+        return OK;
+    TRY(json_need_object(o, "metadata", &metadata));
+    return read_ref(&metadata, key, out, ID_TEXT_MAX);
+}
+
 static enum err read_session(struct json_object *o, struct stripe_session *s)
 {
     struct span object, status, paid;
@@ -174,7 +188,7 @@ static enum err read_session(struct json_object *o, struct stripe_session *s)
     if (s->intent_ref[0])
         TRY(check_ref(s->intent_ref));
     TRY(read_ref(o, "url", s->url, sizeof s->url));
-    TRY(read_ref(o, "client_reference_id", s->client_reference, sizeof s->client_reference));
+    TRY(read_reference(o, "payment", s->client_reference));
     TRY(json_need_text(o, "status", 20, &status));
     TRY(json_need_text(o, "payment_status", 30, &paid));
     if (span_eq_text(status, "open"))
@@ -194,7 +208,6 @@ static enum err read_session(struct json_object *o, struct stripe_session *s)
 
 static enum err read_refund(struct json_object *o, struct stripe_refund *r)
 {
-    struct json_object metadata;
     struct span object, status;
 
     memset(r, 0, sizeof *r);
@@ -205,10 +218,7 @@ static enum err read_refund(struct json_object *o, struct stripe_refund *r)
     TRY(check_ref(r->ref));
     TRY(read_ref(o, "payment_intent", r->intent_ref, sizeof r->intent_ref));
     TRY(json_need_text(o, "status", 30, &status));
-    if (json_has(o, "metadata")) {
-        TRY(json_need_object(o, "metadata", &metadata));
-        TRY(read_ref(&metadata, "refund", r->client_reference, sizeof r->client_reference));
-    }
+    TRY(read_reference(o, "refund", r->client_reference));
     r->done = span_eq_text(status, "succeeded");
     r->failed = span_eq_text(status, "failed") || span_eq_text(status, "canceled");
     return read_money(o, "amount", &r->amount);
@@ -292,17 +302,15 @@ static enum err check_signature(struct span secret, struct span header, struct s
 /* The provider's account may serve others too: what does not carry an id of ours is signed, and none of our business. */
 static bool is_ours(struct json_object *o, enum stripe_event_kind kind)
 {
-    struct json_object metadata;
+    const char *key = kind == STRIPE_EVENT_REFUND ? "refund" : "payment";
     struct payment_id payment;
     struct refund_id refund;
-    struct span text = {0};
+    char id[ID_TEXT_MAX];
 
-    if (kind == STRIPE_EVENT_REFUND)
-        return json_has(o, "metadata") && json_need_object(o, "metadata", &metadata) == OK &&
-               json_opt_text(&metadata, "refund", ID_TEXT_MAX, &text) == OK &&
-               refund_id_parse(text, &refund) == OK;
-    return json_opt_text(o, "client_reference_id", ID_TEXT_MAX, &text) == OK &&
-           payment_id_parse(text, &payment) == OK;
+    if (read_reference(o, key, id) != OK)
+        return false;
+    return kind == STRIPE_EVENT_REFUND ? refund_id_parse(span_text(id), &refund) == OK
+                                       : payment_id_parse(span_text(id), &payment) == OK;
 }
 
 static enum err read_event(struct json_object *root, struct stripe_event *e)

@@ -37,14 +37,14 @@ struct stripe_session {
     char ref[STRIPE_REF_MAX];
     char intent_ref[STRIPE_REF_MAX];    /* empty while there is none */
     char url[STRIPE_URL_MAX];           /* http or https; empty once it is over */
-    char client_reference[ID_TEXT_MAX]; /* our payment id as text, or empty */
+    char client_reference[ID_TEXT_MAX]; /* our payment id as text (metadata.payment), or empty */
     enum stripe_session_status status;
     bool paid;
     struct money amount;
 };
 
 struct stripe_session_wish {
-    struct payment_id payment; /* becomes client_reference_id and the idempotency key */
+    struct payment_id payment; /* becomes metadata.payment and the idempotency key */
     struct money amount;
     const char *title; /* what the page shows, UTF-8 */
     const char *success_url;

@@ -17,10 +17,10 @@ enum note_kind {
                      one account */
 };
 
-/* Which change of an order it was, for those who need not read the row then. */
+/* Which change of an order it was. */
 enum order_change {
-    ORDER_CHANGE, /* any */
-    ORDER_CHANGE_OPENED, /* its payment can be made now: the version grew by one, and nothing else of the order changed */
+    ORDER_CHANGE,       /* any */
+    ORDER_CHANGE_ENDED, /* it is paid or over: its status is another than before */
 };
 
 enum place_state {

@@ -5,7 +5,7 @@
 
 #include "store/store/internal.h"
 
-static const char *const payment_states[] = {"creating", "open", "captured", "expired", "failed"};
+static const char *const payment_states[] = {"open", "captured", "expired", "failed"};
 static const char *const refund_states[] = {"asked", "done", "failed"};
 
 const char *payment_state_name(enum payment_state state)
@@ -48,14 +48,13 @@ static enum err read_payment(struct store_rows *rows, struct payment_row *p)
     p->state = (enum payment_state)state;
     TRY(read_text(rows, 5, p->session_ref, sizeof p->session_ref));
     TRY(read_text(rows, 6, p->intent_ref, sizeof p->intent_ref));
-    TRY(read_text(rows, 7, p->url, sizeof p->url));
-    p->amount.amount_minor = store_int(rows, 8);
-    TRY(currency_parse(store_text(rows, 9), &p->amount.currency));
-    p->captured_minor = store_int(rows, 10);
-    p->refunded_minor = store_int(rows, 11);
-    p->tries = store_int(rows, 12);
-    p->next_ms = store_int(rows, 13);
-    p->created_ms = store_int(rows, 14);
+    p->amount.amount_minor = store_int(rows, 7);
+    TRY(currency_parse(store_text(rows, 8), &p->amount.currency));
+    p->captured_minor = store_int(rows, 9);
+    p->refunded_minor = store_int(rows, 10);
+    p->tries = store_int(rows, 11);
+    p->next_ms = store_int(rows, 12);
+    p->created_ms = store_int(rows, 13);
     return OK;
 }
 
@@ -107,12 +106,6 @@ enum err store_payment_by_id(struct store_tx *tx, struct payment_id id, struct p
     return one_payment(tx, SQL_payment_by_id, sv_id(id), ret_row);
 }
 
-enum err store_payment_by_session(struct store_tx *tx, const char *session_ref,
-                                  struct payment_row *ret_row)
-{
-    return one_payment(tx, SQL_payment_by_session, sv_str(session_ref), ret_row);
-}
-
 enum err store_payment_newest(struct store_tx *tx, struct order_id order,
                               struct payment_row *ret_row)
 {
@@ -132,7 +125,7 @@ enum err store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_
 /* What the statements below set in a payment's row; the rest of it stays as it was read. */
 struct course_columns {
     enum payment_state state;
-    struct store_value session_ref, intent_ref, url; /* NULL unless given */
+    struct store_value session_ref, intent_ref; /* NULL unless given */
     int64_t captured_minor, created_ms;
 };
 
@@ -142,7 +135,7 @@ static void payment_known(struct store_tx *tx, const struct payment_row *p,
     tx_row_known(tx, AUDIT_payment, p->id.b,
                  SQL_ARGS(sv_id(p->id), sv_id(p->order), sv_int(p->organiser_no),
                           sv_int(p->attempt), sv_str(payment_states[c->state]), c->session_ref,
-                          c->intent_ref, c->url, sv_int(p->amount.amount_minor),
+                          c->intent_ref, sv_int(p->amount.amount_minor),
                           sv_str(p->amount.currency.code), sv_int(c->captured_minor),
                           sv_int(p->refunded_minor), sv_int(c->created_ms)));
 }
@@ -150,43 +143,26 @@ static void payment_known(struct store_tx *tx, const struct payment_row *p,
 enum err store_payment_insert(struct store_tx *tx, const struct payment_row *p)
 {
     int64_t now_ms = store_now_ms(tx);
-    const struct course_columns made = {.state = PAYMENT_CREATING, .created_ms = now_ms};
+    const struct course_columns made = {.state = PAYMENT_OPEN, .created_ms = now_ms};
 
     TRY(store_exec_audited(tx, SQL_payment_insert, p->id.b,
                            SQL_ARGS(sv_id(p->id), sv_id(p->order), sv_int(p->organiser_no),
                                     sv_int(p->attempt), sv_int(p->amount.amount_minor),
-                                    sv_str(p->amount.currency.code), sv_int(now_ms)),
+                                    sv_str(p->amount.currency.code), sv_int(p->next_ms),
+                                    sv_int(now_ms)),
                            NULL));
     payment_known(tx, p, &made);
     return OK;
 }
 
 /* Why to ask for the state is enough here and below: sql_payment.def. */
-enum err store_payment_set_open(struct store_tx *tx, const struct payment_row *p,
-                                const char *session_ref, const char *url, int64_t next_ms)
-{
-    const struct course_columns open = {.state = PAYMENT_OPEN,
-                                        .session_ref = sv_str(session_ref),
-                                        .url = sv_str(url),
-                                        .created_ms = p->created_ms};
-    int64_t changed;
-
-    TRY(store_exec_audited(
-        tx, SQL_payment_set_open, p->id.b,
-        SQL_ARGS(sv_id(p->id), sv_str(session_ref), sv_str(url), sv_int(next_ms)), &changed));
-    ENSURE(changed == 1, ERR_CONFLICT, "payment_state",
-           "The payment is not waiting for its session.");
-    payment_known(tx, p, &open);
-    return OK;
-}
-
 enum err store_payment_set_captured(struct store_tx *tx, const struct payment_row *p,
-                                    const char *intent_ref, int64_t captured_minor)
+                                    const char *session_ref, const char *intent_ref,
+                                    int64_t captured_minor)
 {
     const struct course_columns captured = {.state = PAYMENT_CAPTURED,
-                                            .session_ref = sv_str(p->session_ref),
+                                            .session_ref = sv_str(session_ref),
                                             .intent_ref = sv_str(intent_ref),
-                                            .url = sv_str(p->url),
                                             .captured_minor = captured_minor,
                                             .created_ms = p->created_ms};
     bool late = p->state == PAYMENT_EXPIRED || p->state == PAYMENT_FAILED;
@@ -195,12 +171,10 @@ enum err store_payment_set_captured(struct store_tx *tx, const struct payment_ro
     TRY(store_exec_audited(tx, late ? SQL_payment_set_captured_late : SQL_payment_set_captured,
                            p->id.b,
                            SQL_ARGS(sv_id(p->id), sv_str(intent_ref), sv_int(captured_minor),
-                                    sv_str(payment_states[p->state])),
+                                    sv_str(payment_states[p->state]), sv_str(session_ref)),
                            &changed));
     ENSURE(changed == 1, ERR_CONFLICT, "payment_state", "The payment was captured before.");
-    /* Why not otherwise: as values, an empty text and NULL are one. */
-    if (p->session_ref[0] && p->url[0])
-        payment_known(tx, p, &captured);
+    payment_known(tx, p, &captured);
     return OK;
 }
 

@@ -5,14 +5,13 @@
 /* store_payment - rows of payments, provider events, refunds and postings, as values. Rules are in sale/payment. */
 #include "store/store/store.h"
 
-enum { PAYMENT_REF_MAX = 128, PAYMENT_URL_MAX = 1024 };
+enum { PAYMENT_REF_MAX = 128 };
 
 enum payment_state {
-    PAYMENT_CREATING,
-    PAYMENT_OPEN,
-    PAYMENT_CAPTURED,
-    PAYMENT_EXPIRED,
-    PAYMENT_FAILED
+    PAYMENT_OPEN,     /* it may bring money */
+    PAYMENT_CAPTURED, /* it did */
+    PAYMENT_EXPIRED,  /* it cannot any more */
+    PAYMENT_FAILED,   /* given up before anybody could have paid */
 };
 enum refund_state { REFUND_ASKED, REFUND_DONE, REFUND_FAILED };
 
@@ -22,9 +21,8 @@ struct payment_row {
     int64_t organiser_no;
     int64_t attempt;
     enum payment_state state;
-    char session_ref[PAYMENT_REF_MAX];
+    char session_ref[PAYMENT_REF_MAX]; /* once captured, as the next */
     char intent_ref[PAYMENT_REF_MAX];
-    char url[PAYMENT_URL_MAX];
     struct money amount;
     int64_t captured_minor, refunded_minor;
     int64_t tries, next_ms;
@@ -49,23 +47,22 @@ const char *refund_state_name(enum refund_state state);
 
 /* ERR_NOT_FOUND "no_payment" / "no_refund" when there is none. */
 RESULT store_payment_by_id(struct store_tx *tx, struct payment_id id, struct payment_row *ret_row);
-RESULT store_payment_by_session(struct store_tx *tx, const char *session_ref,
-                                struct payment_row *ret_row);
 RESULT store_payment_newest(struct store_tx *tx, struct order_id order,
                             struct payment_row *ret_row);
 /* Those that settlement must look at, earliest first; at most max. */
 RESULT store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *rows, size_t max,
                           size_t *ret_count);
 
-/* A new attempt in state creating, due and made now. Needs its ledger entry. */
+/* A new attempt in state open, made now, that settlement looks at at row->next_ms. Needs its ledger entry. */
 RESULT store_payment_insert(struct store_tx *tx, const struct payment_row *row);
-/* The payment is one that was read in this transaction. creating -> open; ERR_CONFLICT "payment_state" otherwise. */
-RESULT store_payment_set_open(struct store_tx *tx, const struct payment_row *payment,
-                              const char *session_ref, const char *url, int64_t next_ms);
-/* The same. From any other state; ERR_CONFLICT "payment_state" when it is captured, or not what was read. */
+/*
+ * The payment is one that was read in this transaction. From any other state; ERR_CONFLICT "payment_state" when it is captured, or not
+ * what was read.
+ */
 RESULT store_payment_set_captured(struct store_tx *tx, const struct payment_row *payment,
-                                  const char *intent_ref, int64_t captured_minor);
-/* creating or open -> expired or failed. */
+                                  const char *session_ref, const char *intent_ref,
+                                  int64_t captured_minor);
+/* open -> expired or failed. */
 RESULT store_payment_set_ended(struct store_tx *tx, struct payment_id id, enum payment_state state);
 RESULT store_payment_add_refunded(struct store_tx *tx, struct payment_id id, int64_t amount_minor);
 RESULT store_payment_later(struct store_tx *tx, struct payment_id id, int64_t next_ms);

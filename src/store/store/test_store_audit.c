@@ -21,7 +21,7 @@ static const char *const changes[AUDIT_COUNT] = {
     [AUDIT_event] = "UPDATE event SET name = 'changed' WHERE event_no = 1",
     [AUDIT_category] = "UPDATE category SET name = 'changed' WHERE event_no = 1",
     [AUDIT_sale_order] = "UPDATE sale_order SET version = 77",
-    [AUDIT_payment] = "UPDATE payment SET url = 'changed'",
+    [AUDIT_payment] = "UPDATE payment SET session_ref = 'changed'",
     [AUDIT_refund] = "UPDATE refund SET refund_ref = 'changed'",
     [AUDIT_ticket] = "UPDATE ticket SET sequence = 77",
     [AUDIT_scan] = "UPDATE scan SET reason = 'changed' WHERE scan_no = 1",
@@ -82,7 +82,7 @@ static int64_t changed_rows(struct store_testing *t)
                                    " + (SELECT count(*) FROM event WHERE name = 'changed')"
                                    " + (SELECT count(*) FROM category WHERE name = 'changed')"
                                    " + (SELECT count(*) FROM sale_order WHERE version = 77)"
-                                   " + (SELECT count(*) FROM payment WHERE url = 'changed')"
+                                   " + (SELECT count(*) FROM payment WHERE session_ref = 'changed')"
                                    " + (SELECT count(*) FROM refund WHERE refund_ref = 'changed')"
                                    " + (SELECT count(*) FROM ticket WHERE sequence = 77)"
                                    " + (SELECT count(*) FROM scan WHERE reason = 'changed')"

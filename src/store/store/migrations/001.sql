@@ -257,7 +257,7 @@ CREATE TABLE order_line (
     PRIMARY KEY (order_id, place_no)
 ) @CLUSTERED@;
 
--- One attempt to be paid by a provider. state follows the provider's session; captured and refunded are money.
+-- One attempt to be paid by a provider, whose session is made under this id. While it is open only the provider knows the session; captured and refunded are money.
 CREATE TABLE payment (
     id @BLOB@ NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
@@ -265,27 +265,25 @@ CREATE TABLE payment (
     live_order_id @BLOB@ UNIQUE,
     organiser_no @INT@ NOT NULL,
     attempt @INT@ NOT NULL CHECK (attempt >= 1),
-    state @TEXT@ NOT NULL CHECK (state = 'creating' OR state = 'open' OR state = 'captured' OR state = 'expired' OR state = 'failed'),
-    session_ref @TEXT@,                      -- provider's checkout session
+    state @TEXT@ NOT NULL CHECK (state = 'open' OR state = 'captured' OR state = 'expired' OR state = 'failed'),
+    session_ref @TEXT@,                      -- provider's checkout session that brought the money
     intent_ref @TEXT@,                       -- provider's payment intent
-    url @TEXT@,                              -- where the browser is sent
     amount_minor @INT@ NOT NULL CHECK (amount_minor > 0),
     currency @TEXT@ NOT NULL,
     captured_minor @INT@ NOT NULL DEFAULT 0 CHECK (captured_minor BETWEEN 0 AND amount_minor),
     refunded_minor @INT@ NOT NULL DEFAULT 0 CHECK (refunded_minor BETWEEN 0 AND captured_minor),
     tries @INT@ NOT NULL DEFAULT 0,
-    next_ms @INT@ NOT NULL,                  -- when settlement looks at it again, while creating or open
+    next_ms @INT@ NOT NULL,                  -- when settlement looks at it again, while open
     created_ms @INT@ NOT NULL,
     UNIQUE (order_id, attempt),
-    CHECK ((state = 'creating' OR state = 'open' OR state = 'captured') = (live_order_id IS NOT NULL)),
+    CHECK ((state = 'open' OR state = 'captured') = (live_order_id IS NOT NULL)),
     CHECK (live_order_id IS NULL OR live_order_id = order_id),
-    CHECK (state <> 'open' OR session_ref IS NOT NULL),
-    CHECK (state <> 'captured' OR intent_ref IS NOT NULL)
+    CHECK ((state = 'captured') = (session_ref IS NOT NULL)),
+    CHECK ((state = 'captured') = (intent_ref IS NOT NULL))
 ) @CLUSTERED@;
 -- Apart from the columns, so that what is not there yet takes no place in them.
-CREATE UNIQUE INDEX payment_session ON payment (session_ref) WHERE session_ref IS NOT NULL;
 CREATE UNIQUE INDEX payment_intent ON payment (intent_ref) WHERE intent_ref IS NOT NULL;
-CREATE INDEX payment_due ON payment (next_ms) WHERE state IN ('creating', 'open');
+CREATE INDEX payment_due ON payment (next_ms) WHERE state = 'open';
 
 -- Provider events already seen, so that a repeated webhook does nothing.
 CREATE TABLE provider_event (
