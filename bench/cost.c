@@ -47,7 +47,6 @@ struct sale {
     struct order_request order;
     struct order_row ordered;
     struct stripe_session session;
-    char event_ref[40];
 };
 
 static struct sale sales[BATCH];
@@ -89,7 +88,7 @@ static enum err order_(struct store_tx *tx, void *context)
 static enum err paid_(struct store_tx *tx, void *context)
 {
     struct sale *s = context;
-    return order_session_says(tx, fix.catalog.ledger, &s->session, s->event_ref);
+    return order_session_says(tx, fix.catalog.ledger, &s->session);
 }
 
 static enum err payment_(struct store_tx *tx, void *context)
@@ -138,8 +137,6 @@ static void pay_all(void)
                        (unsigned)i);
         (void)snprintf(s->session.intent_ref, sizeof s->session.intent_ref, "pi_cost_%08u%02u",
                        next_id, (unsigned)i);
-        (void)snprintf(s->event_ref, sizeof s->event_ref, "evt_cost_%08u%02u", next_id,
-                       (unsigned)i);
     }
 }
 

@@ -51,19 +51,15 @@ static const char *const copy_sql[] = {
     "moved(l.order_id, ?4), l.place_no, l.category_no, l.price_minor, l.fee_minor FROM "
     "sale_order o CROSS JOIN order_line l ON l.order_id = o.id WHERE o.event_no = ?2",
 
-    "INSERT INTO payment (id, order_id, live_order_id, organiser_no, attempt, state, session_ref, "
+    "INSERT INTO payment (id, order_id, organiser_no, attempt, past_attempt, state, session_ref, "
     "intent_ref, "
     "amount_minor, currency, captured_minor, refunded_minor, tries, next_ms, created_ms) "
-    "SELECT moved(p.id, ?4), moved(p.order_id, ?4), moved(p.live_order_id, ?4), p.organiser_no, "
-    "p.attempt, p.state, "
+    "SELECT moved(p.id, ?4), moved(p.order_id, ?4), p.organiser_no, "
+    "p.attempt, p.past_attempt, p.state, "
     "printf('%08d_', ?3) || p.session_ref, printf('%08d_', ?3) || p.intent_ref, "
     "p.amount_minor, p.currency, p.captured_minor, p.refunded_minor, p.tries, p.next_ms" BACK
     ", p.created_ms" BACK " FROM sale_order o CROSS JOIN payment p ON p.order_id = o.id "
     "WHERE o.event_no = ?2",
-
-    "INSERT INTO provider_event (ref, kind, received_ms) SELECT printf('%08d_', ?3) || "
-    "p.session_ref, 'session', p.created_ms" BACK " FROM sale_order o CROSS JOIN payment p ON "
-    "p.order_id = o.id WHERE o.event_no = ?2 AND p.state = 'captured'",
 
     "INSERT INTO posting (booking_id, line, order_id, ledger_account, amount_minor, currency, "
     "at_ms) SELECT moved(b.booking_id, ?4), b.line, moved(b.order_id, ?4), b.ledger_account, "

@@ -10,7 +10,7 @@ tap = g.Tap()
 at = {}
 # Rows that time alone adds or ends (sweeps, published entries of other work) are none of these tables.
 WATCHED = ("account", "person", "session", "organiser", "venue", "plan", "event", "category", "place", "hold", "sale_order", "order_line",
-           "payment", "refund", "posting", "ticket", "scan", "device", "alert", "role_grant", "one_time", "entry", "provider_event",
+           "payment", "refund", "posting", "ticket", "scan", "device", "alert", "role_grant", "one_time", "entry",
            "idempotency", "job")
 
 

@@ -610,7 +610,7 @@ static enum err raise_mismatch(struct call *c, const struct stripe_session *sess
 
 static enum err session_says(struct call *c, const struct stripe_event *event)
 {
-    enum err e = order_session_says(c->tx, c->api->config.ledger, &event->session, event->ref);
+    enum err e = order_session_says(c->tx, c->api->config.ledger, &event->session);
 
     if (order_wants_person(e))
         return raise_mismatch(c, &event->session);

@@ -146,7 +146,7 @@ static enum err raise(struct store_tx *tx, const struct flight *f, enum alert_ki
 static enum err session_says(struct store_tx *tx, const struct flight *f, struct payment_id payment)
 {
     char subject[ID_TEXT_MAX];
-    enum err e = order_session_says(tx, f->s->config.ledger, &f->session, NULL);
+    enum err e = order_session_says(tx, f->s->config.ledger, &f->session);
 
     if (!order_wants_person(e))
         return e;

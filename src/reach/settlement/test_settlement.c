@@ -605,7 +605,7 @@ struct saying {
 static enum err says_(struct store_tx *tx, void *context)
 {
     struct saying *s = context;
-    return order_session_says(tx, fix.catalog.ledger, &s->session, NULL);
+    return order_session_says(tx, fix.catalog.ledger, &s->session);
 }
 
 /* As a webhook would bring it. */

@@ -397,12 +397,11 @@ static enum err settle(struct course *c, const struct payment_row *payment,
 }
 
 enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
-                            const struct stripe_session *s, const char *event_ref)
+                            const struct stripe_session *s)
 {
     struct course c = {.tx = tx, .ledger = ledger};
     struct payment_row payment;
     struct payment_id id;
-    bool first = true;
 
     ENSURE(payment_id_parse(span_text(s->client_reference), &id) == OK, ERR_NOT_FOUND, "no_payment",
            "The session is not one of ours.");
@@ -410,9 +409,7 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
     TRY(same_amount(s->amount, payment.amount));
     ENSURE(!s->paid || payment.state != PAYMENT_FAILED, ERR_CONFLICT, "payment_given_up",
            "Money came for an attempt that was given up.");
-    if (event_ref)
-        TRY(store_provider_event_first(tx, event_ref, "session", &first));
-    if (!first || payment.state == PAYMENT_CAPTURED)
+    if (payment.state == PAYMENT_CAPTURED)
         return OK;
     TRY(course_load(&c, payment.order));
     if (s->paid)

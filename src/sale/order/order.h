@@ -86,13 +86,14 @@ RESULT order_session_failed(struct store_tx *tx, struct ledger *ledger, struct p
 RESULT order_session_over(struct store_tx *tx, struct ledger *ledger, struct payment_id payment);
 
 /*
- * The provider says what the session of an attempt is now (client_reference), by webhook (event_ref set: a repeated event does nothing)
- * or by answer (event_ref NULL). Complete and paid: settles. Expired: ends the order, frees the places. Open: nothing but the next look.
+ * The provider says what the session of an attempt is now (client_reference), by webhook or by answer, in any order
+ * and as often as it likes: what is known already does nothing. Complete and paid: settles. Expired: ends the order, frees the places.
+ * Open: nothing but the next look.
  * ERR_NOT_FOUND "no_payment" for a session that is not ours; ERR_CONFLICT "amount_mismatch" when the provider's amount or
  * currency is not ours, "payment_given_up" for money of an attempt that failed (nothing changes; order_wants_person).
  */
 RESULT order_session_says(struct store_tx *tx, struct ledger *ledger,
-                          const struct stripe_session *session, const char *event_ref);
+                          const struct stripe_session *session);
 /* After order_session_says or order_refund_says failed: is it for a person to look at, so that the caller raises the alert? */
 bool order_wants_person(enum err e);
 

@@ -12,7 +12,6 @@ struct order_call {
     int64_t account_no;
     struct payment_id payment;
     struct stripe_session session;
-    const char *event_ref;
     bool again;
     int64_t next_ms;
     struct refund_id refund;
@@ -51,7 +50,7 @@ static enum err failed_(struct store_tx *tx, void *context)
 static enum err says_(struct store_tx *tx, void *context)
 {
     struct order_call *c = context;
-    return order_session_says(tx, LEDGER, &c->session, c->event_ref);
+    return order_session_says(tx, LEDGER, &c->session);
 }
 static enum err refund_says_(struct store_tx *tx, void *context)
 {
@@ -113,20 +112,20 @@ static enum err over(uint8_t n)
     return run(over_, &c);
 }
 
-static enum err says(uint8_t n, enum stripe_session_status status, bool paid, const char *event_ref)
+static enum err says(uint8_t n, enum stripe_session_status status, bool paid)
 {
-    struct order_call c = {.session = session_of(n, status, paid), .event_ref = event_ref};
+    struct order_call c = {.session = session_of(n, status, paid)};
     return run(says_, &c);
 }
 
 static enum err paid(uint8_t n)
 {
-    return says(n, STRIPE_COMPLETE, true, NULL);
+    return says(n, STRIPE_COMPLETE, true);
 }
 
 static enum err expired(uint8_t n)
 {
-    return says(n, STRIPE_EXPIRED, false, NULL);
+    return says(n, STRIPE_EXPIRED, false);
 }
 
 static enum err cancel(uint8_t n, int64_t account_no)
@@ -398,7 +397,7 @@ static void money_makes_tickets_in_one_transaction(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
+    assert_int_equal(says(1, STRIPE_COMPLETE, true), OK);
     struct order_call c = read_order(1);
     assert_int_equal(c.row.status, ORDER_PAID);
     assert_int_equal(c.row.ended_ms, STORE_TESTING_NOW_MS);
@@ -420,31 +419,16 @@ static void the_same_news_again_does_nothing(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    assert_int_equal(says(1, STRIPE_OPEN, false, "evt_0"), OK);
-    assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
-    NOTHING(says(1, STRIPE_COMPLETE, true, "evt_1"));
-    NOTHING(says(1, STRIPE_COMPLETE, true, "evt_2"));
-    NOTHING(says(1, STRIPE_COMPLETE, true, NULL));
-    NOTHING(says(1, STRIPE_EXPIRED, false, "evt_3"));
-    NOTHING(says(1, STRIPE_OPEN, false, NULL));
+    assert_int_equal(says(1, STRIPE_OPEN, false), OK);
+    assert_int_equal(says(1, STRIPE_COMPLETE, true), OK);
+    NOTHING(says(1, STRIPE_COMPLETE, true));
+    NOTHING(says(1, STRIPE_EXPIRED, false));
+    NOTHING(says(1, STRIPE_OPEN, false));
     NOTHING(session_failed(1, false, 0));
     NOTHING(session_failed(1, true, 0));
     REFUSED(cancel(1, 1), ERR_CONFLICT, "order_state");
     assert_int_equal(tickets(1), 2);
     assert_int_equal(audit(), 0);
-}
-
-/* An event with a used reference is a repeat, whatever it says. */
-static void a_used_event_reference_changes_nothing(void **state)
-{
-    (void)state;
-
-    ordered(1, 1, 0);
-    assert_int_equal(says(1, STRIPE_OPEN, false, "evt_1"), OK);
-    NOTHING(says(1, STRIPE_COMPLETE, true, "evt_1"));
-    assert_int_equal(status_now(1), ORDER_AWAITING);
-    assert_int_equal(paid(1), OK);
-    assert_int_equal(status_now(1), ORDER_PAID);
 }
 
 static void another_amount_settles_nothing(void **state)
@@ -453,16 +437,15 @@ static void another_amount_settles_nothing(void **state)
     (void)state;
 
     ordered(1, 1, 0);
-    c = (struct order_call){.session = session_of(1, STRIPE_COMPLETE, true), .event_ref = "evt_1"};
+    c = (struct order_call){.session = session_of(1, STRIPE_COMPLETE, true)};
     c.session.amount.amount_minor--;
     REFUSED(run(says_, &c), ERR_CONFLICT, "amount_mismatch");
     c.session.amount = (struct money){PAIR_MINOR, {"USD"}};
     REFUSED(run(says_, &c), ERR_CONFLICT, "amount_mismatch");
     assert_int_equal(status_now(1), ORDER_AWAITING);
     assert_int_equal(payment_now(1).state, PAYMENT_OPEN);
-    assert_int_equal(number("SELECT count(*) FROM provider_event"), 0);
-    /* The event was not used up: the right one settles. */
-    assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
+    /* The right one settles. */
+    assert_int_equal(says(1, STRIPE_COMPLETE, true), OK);
     assert_int_equal(status_now(1), ORDER_PAID);
     assert_int_equal(audit(), 0);
 }
@@ -511,12 +494,12 @@ static void an_expired_session_frees_the_seats(void **state)
     ordered(1, 1, 0);
     at(ORDER_PAY_MS + 1);
     assert_int_equal(place(pair(2, 2, 0), &hold), ERR_CONFLICT); /* not by time alone */
-    assert_int_equal(says(1, STRIPE_EXPIRED, false, "evt_1"), OK);
+    assert_int_equal(says(1, STRIPE_EXPIRED, false), OK);
     assert_int_equal(status_now(1), ORDER_EXPIRED);
     assert_int_equal(payment_now(1).state, PAYMENT_EXPIRED);
     assert_int_equal(places_in(PLACE_ORDERED), 0);
     assert_int_equal(audit(), 0);
-    NOTHING(says(1, STRIPE_EXPIRED, false, "evt_1"));
+    NOTHING(says(1, STRIPE_EXPIRED, false));
     NOTHING(expired(1));
     assert_int_equal(place(pair(2, 2, 0), &hold), OK);
     NOTHING(expired(1)); /* what another holds now stays his */
@@ -658,13 +641,13 @@ static void late_money_takes_seats_that_are_free(void **state)
     ordered(1, 1, 0);
     assert_int_equal(expired(1), OK);
     at(HOUR_MS);
-    assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
+    assert_int_equal(says(1, STRIPE_COMPLETE, true), OK);
     assert_int_equal(status_now(1), ORDER_PAID);
     assert_int_equal(tickets(1), 2);
     assert_int_equal(places_in(PLACE_SOLD), 2);
     assert_int_equal(number("SELECT count(*) FROM refund"), 0);
     assert_int_equal(audit(), 0);
-    NOTHING(says(1, STRIPE_COMPLETE, true, "evt_2"));
+    NOTHING(says(1, STRIPE_COMPLETE, true));
 }
 
 /* One of the two seats is enough: all or none. */
@@ -675,7 +658,7 @@ static void late_and_taken(void)
     ordered(1, 1, 0);
     assert_int_equal(expired(1), OK);
     assert_int_equal(place(pair(2, 2, 1), &hold), OK);
-    assert_int_equal(says(1, STRIPE_COMPLETE, true, "evt_1"), OK);
+    assert_int_equal(says(1, STRIPE_COMPLETE, true), OK);
 }
 
 static void late_money_whose_seats_are_gone_goes_back(void **state)
@@ -697,7 +680,7 @@ static void late_money_whose_seats_are_gone_goes_back(void **state)
     assert_int_equal(booked("late_money"), -PAIR_MINOR);
     assert_int_equal(number("SELECT count(*) FROM job WHERE kind = 'mail.late_money'"), 1);
     assert_int_equal(audit(), 0);
-    NOTHING(says(1, STRIPE_COMPLETE, true, "evt_2"));
+    NOTHING(says(1, STRIPE_COMPLETE, true));
     NOTHING(paid(1));
     /* The other buyer goes on as if nothing had been. */
     assert_int_equal(order(2, 2, 2), OK);
@@ -857,7 +840,7 @@ static void step(uint8_t n, uint64_t what)
             e = refunded(n, true, false, read_order(n).row.amount.amount_minor);
         break;
     default:
-        e = says(n, STRIPE_OPEN, false, NULL);
+        e = says(n, STRIPE_OPEN, false);
     }
     if (e != OK && e != ERR_CONFLICT && e != ERR_NOT_FOUND)
         fail_msg("order %u, step %d: %s", n, (int)what, err_last()->slug);
@@ -905,7 +888,6 @@ int main(void)
         SHOP_TEST(a_free_order_is_paid_at_once),
         SHOP_TEST(money_makes_tickets_in_one_transaction),
         SHOP_TEST(the_same_news_again_does_nothing),
-        SHOP_TEST(a_used_event_reference_changes_nothing),
         SHOP_TEST(another_amount_settles_nothing),
         SHOP_TEST(a_session_nobody_knows_is_not_ours),
         SHOP_TEST(two_sessions_do_not_share_a_payment),

@@ -233,12 +233,11 @@ void store_testing_rows(struct store_testing *t)
         " pay_until_ms) VALUES (" B16("11") ", 1, 1, 1, " B16("10") ", 'paid', 1050, 'EUR', 1, 2)",
         "order_line (order_id, place_no, category_no, price_minor, fee_minor)"
         " VALUES (" B16("11") ", 0, 0, 1000, 50)",
-        "payment (id, order_id, live_order_id, organiser_no, attempt, state, session_ref, "
+        "payment (id, order_id, organiser_no, attempt, state, session_ref, "
         "intent_ref, "
         "amount_minor, currency,"
         " captured_minor, next_ms, created_ms)"
-        " VALUES (" B16("12") ", " B16("11") ", " B16(
-            "11") ", 1, 1, 'captured', 'cs_1', 'pi_1', 1050, 'EUR', 1050, 1, 1)",
+        " VALUES (" B16("12") ", " B16("11") ", 1, 1, 'captured', 'cs_1', 'pi_1', 1050, 'EUR', 1050, 1, 1)",
         "refund (id, payment_id, order_id, organiser_no, amount_minor, reason, state, next_ms, "
         "created_ms)"
         " VALUES (" B16("13") ", " B16("12") ", " B16("11") ", 1, 50, 'requested', 'asked', 1, 1)",

@@ -202,21 +202,6 @@ enum err store_payment_later(struct store_tx *tx, struct payment_id id, int64_t 
     return store_exec(tx, SQL_payment_later, SQL_ARGS(sv_id(id), sv_int(next_ms)), NULL);
 }
 
-enum err store_provider_event_first(struct store_tx *tx, const char *ref, const char *kind,
-                                    bool *ret_first)
-{
-    int64_t seen;
-    enum err e = store_query_int(tx, SQL_provider_event_seen, SQL_ARGS(sv_str(ref)), &seen);
-
-    if (e != OK && e != ERR_NOT_FOUND)
-        return e;
-    *ret_first = e == ERR_NOT_FOUND;
-    if (!*ret_first)
-        return OK;
-    return store_exec(tx, SQL_provider_event_insert,
-                      SQL_ARGS(sv_str(ref), sv_str(kind), sv_int(store_now_ms(tx))), NULL);
-}
-
 enum err store_refund_by_id(struct store_tx *tx, struct refund_id id, struct refund_row *ret_row)
 {
     struct store_rows rows;

@@ -2,7 +2,7 @@
 #ifndef STORE_STORE_STORE_PAYMENT_H
 #define STORE_STORE_STORE_PAYMENT_H
 
-/* store_payment - rows of payments, provider events, refunds and postings, as values. Rules are in sale/payment. */
+/* store_payment - rows of payments, refunds and postings, as values. Rules are in sale/payment. */
 #include "store/store/store.h"
 
 enum { PAYMENT_REF_MAX = 128 };
@@ -66,10 +66,6 @@ RESULT store_payment_set_captured(struct store_tx *tx, const struct payment_row 
 RESULT store_payment_set_ended(struct store_tx *tx, struct payment_id id, enum payment_state state);
 RESULT store_payment_add_refunded(struct store_tx *tx, struct payment_id id, int64_t amount_minor);
 RESULT store_payment_later(struct store_tx *tx, struct payment_id id, int64_t next_ms);
-
-/* True when this provider event was not seen before (and is now). */
-RESULT store_provider_event_first(struct store_tx *tx, const char *ref, const char *kind,
-                                  bool *ret_first);
 
 RESULT store_refund_by_id(struct store_tx *tx, struct refund_id id, struct refund_row *ret_row);
 RESULT store_refunds_of_order(struct store_tx *tx, struct order_id order, struct refund_row *rows,

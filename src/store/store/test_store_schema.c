@@ -22,10 +22,10 @@
     "INSERT INTO scan (id, organiser_no, event_no, device_no, sequence, code_hash, ticket_id, admission_no, admitted," \
     " conflict, reason, scanned_ms, received_ms) VALUES (" \
     B16(id) ", 1, 1, 1, " sequence ", " B32("20") ", " B16("14") ", " admission ", " admitted ", " conflict ", 'ok', 1, 1)"
-#define PAYMENT(id, live, attempt, state) \
-    "INSERT INTO payment (id, order_id, live_order_id, organiser_no, attempt, state, amount_minor, currency," \
+#define PAYMENT(id, attempt, past, state) \
+    "INSERT INTO payment (id, order_id, organiser_no, attempt, past_attempt, state, amount_minor, currency," \
     " next_ms, created_ms) VALUES (" \
-    B16(id) ", " B16("11") ", " live ", 1, " attempt ", '" state "', 1050, 'EUR', 1, 1)"
+    B16(id) ", " B16("11") ", 1, " attempt ", " past ", '" state "', 1050, 'EUR', 1, 1)"
 #define ORDER(id, hold, amount) \
     "INSERT INTO sale_order (id, organiser_no, event_no, account_no, hold_id, status, amount_minor, currency, created_ms," \
     " pay_until_ms) VALUES (" B16(id) ", 1, 1, 1, " hold ", 'awaiting_payment', " amount ", 'EUR', 1, 2)"
@@ -167,15 +167,15 @@ static void m1_one_attempt_of_an_order_can_bring_money(void **state)
 {
     struct store_testing *t = *state;
 
-    expect(t, PAYMENT("22", B16("11"), "2", "open"), "uniqueness");
-    expect(t, PAYMENT("22", "NULL", "2", "open"), "check");
-    expect(t, PAYMENT("22", B16("12"), "2", "open"), "check");
-    expect(t, PAYMENT("22", B16("11"), "2", "failed"), "check");
-    expect(t, PAYMENT("22", "NULL", "1", "failed"), "uniqueness");
-    expect(t, PAYMENT("22", "NULL", "2", "failed"), NULL);
-    expect(t, PAYMENT("23", "NULL", "3", "expired"), NULL);
+    expect(t, PAYMENT("22", "2", "0", "open"), "uniqueness");
+    expect(t, PAYMENT("22", "2", "2", "open"), "check");
+    expect(t, PAYMENT("22", "2", "0", "failed"), "check");
+    expect(t, PAYMENT("22", "2", "1", "failed"), "check");
+    expect(t, PAYMENT("22", "2", "2", "failed"), NULL);
+    expect(t, PAYMENT("23", "2", "2", "failed"), "uniqueness");
+    expect(t, PAYMENT("23", "3", "3", "expired"), NULL);
     expect(t, "UPDATE payment SET state = 'open' WHERE id = " B16("23"), "check");
-    expect(t, "UPDATE payment SET state = 'open', live_order_id = order_id WHERE id = " B16("23"),
+    expect(t, "UPDATE payment SET state = 'open', past_attempt = 0 WHERE id = " B16("23"),
            "uniqueness");
     expect(t, "UPDATE payment SET session_ref = 'cs_2' WHERE id = " B16("23"), "check");
     expect(t, "UPDATE payment SET intent_ref = 'pi_2' WHERE id = " B16("23"), "check");

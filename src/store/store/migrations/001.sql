@@ -261,10 +261,9 @@ CREATE TABLE order_line (
 CREATE TABLE payment (
     id @BLOB@ NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
-    -- order_id while the attempt can bring money, else NULL: at most one of an order can
-    live_order_id @BLOB@ UNIQUE,
     organiser_no @INT@ NOT NULL,
     attempt @INT@ NOT NULL CHECK (attempt >= 1),
+    past_attempt @INT@ NOT NULL DEFAULT 0,   -- 0 while the attempt can bring money or did, of which an order has at most one; else attempt
     state @TEXT@ NOT NULL CHECK (state = 'open' OR state = 'captured' OR state = 'expired' OR state = 'failed'),
     session_ref @TEXT@,                      -- provider's checkout session that brought the money
     intent_ref @TEXT@,                       -- provider's payment intent
@@ -275,22 +274,15 @@ CREATE TABLE payment (
     tries @INT@ NOT NULL DEFAULT 0,
     next_ms @INT@ NOT NULL,                  -- when settlement looks at it again, while open
     created_ms @INT@ NOT NULL,
-    UNIQUE (order_id, attempt),
-    CHECK ((state = 'open' OR state = 'captured') = (live_order_id IS NOT NULL)),
-    CHECK (live_order_id IS NULL OR live_order_id = order_id),
+    UNIQUE (order_id, past_attempt),
+    CHECK ((state = 'open' OR state = 'captured') = (past_attempt = 0)),
+    CHECK (past_attempt = 0 OR past_attempt = attempt),
     CHECK ((state = 'captured') = (session_ref IS NOT NULL)),
     CHECK ((state = 'captured') = (intent_ref IS NOT NULL))
 ) @CLUSTERED@;
 -- Apart from the columns, so that what is not there yet takes no place in them.
 CREATE UNIQUE INDEX payment_intent ON payment (intent_ref) WHERE intent_ref IS NOT NULL;
 CREATE INDEX payment_due ON payment (next_ms) WHERE state = 'open';
-
--- Provider events already seen, so that a repeated webhook does nothing.
-CREATE TABLE provider_event (
-    ref @TEXT@ NOT NULL PRIMARY KEY,
-    kind @TEXT@ NOT NULL,
-    received_ms @INT@ NOT NULL
-) @CLUSTERED@;
 
 CREATE TABLE refund (
     id @BLOB@ NOT NULL PRIMARY KEY CHECK (length(id) = 16),
