@@ -122,6 +122,7 @@ static void choose(void)
         }
         s->order.hold = s->hold.id;
         s->order.account_no = s->hold.account_no;
+        s->order.return_origin = "https://shop.example";
     }
 }
 

@@ -42,9 +42,9 @@ static const char *const copy_sql[] = {
     "WHERE o.event_no = ?2",
 
     "INSERT INTO sale_order (id, organiser_no, event_no, account_no, hold_id, status, "
-    "amount_minor, currency, created_ms, pay_until_ms, return_no, cancel_ms, ended_ms, version) "
+    "amount_minor, currency, created_ms, pay_until_ms, cancel_ms, ended_ms, version) "
     "SELECT moved(id, ?4), organiser_no, ?1, account_no, moved(hold_id, ?4), status, "
-    "amount_minor, currency, created_ms" BACK ", pay_until_ms" BACK ", return_no, cancel_ms" BACK
+    "amount_minor, currency, created_ms" BACK ", pay_until_ms" BACK ", cancel_ms" BACK
     ", ended_ms" BACK ", version FROM sale_order WHERE event_no = ?2",
 
     "INSERT INTO order_line (order_id, place_no, category_no, price_minor, fee_minor) SELECT "
@@ -53,12 +53,14 @@ static const char *const copy_sql[] = {
 
     "INSERT INTO payment (id, order_id, organiser_no, attempt, past_attempt, state, session_ref, "
     "intent_ref, "
-    "amount_minor, currency, captured_minor, refunded_minor, tries, next_ms, created_ms) "
+    "amount_minor, currency, title, return_origin, captured_minor, refunded_minor, tries, next_ms, "
+    "created_ms) "
     "SELECT moved(p.id, ?4), moved(p.order_id, ?4), p.organiser_no, "
     "p.attempt, p.past_attempt, p.state, "
     "printf('%08d_', ?3) || p.session_ref, printf('%08d_', ?3) || p.intent_ref, "
-    "p.amount_minor, p.currency, p.captured_minor, p.refunded_minor, p.tries, p.next_ms" BACK
-    ", p.created_ms" BACK " FROM sale_order o CROSS JOIN payment p ON p.order_id = o.id "
+    "p.amount_minor, p.currency, p.title, p.return_origin, p.captured_minor, p.refunded_minor, "
+    "p.tries, p.next_ms" BACK ", p.created_ms" BACK
+    " FROM sale_order o CROSS JOIN payment p ON p.order_id = o.id "
     "WHERE o.event_no = ?2",
 
     "INSERT INTO posting (booking_id, line, order_id, ledger_account, amount_minor, currency, "

@@ -278,27 +278,25 @@ static enum err order_show(struct call *c)
     return call_end(c, &w);
 }
 
-/* The provider is asked for a session, and the buyer let in to wait for it, without anybody reading the rows of this order again. */
+/*
+ * The provider is asked for a session, and the buyer let in to wait for it, without anybody reading the rows of this order again. When
+ * too many wait already, it is asked for when the buyer looks again, who is answered now.
+ */
 static void order_committed(struct call *c)
 {
     const struct order_args *args = c->args;
     const struct order_row *o = &args->placed.order;
     struct recent_order recent = {.row = *o};
 
+    if (!settlement_offer(c->api->settlement, &args->placed.payment, o->event_no)) {
+        c->waiting = false;
+        return;
+    }
     if (args->placed.line_count <= RECENT_LINES_MAX) {
         recent.line_count = args->placed.line_count;
         memcpy(recent.lines, args->placed.lines, recent.line_count * sizeof recent.lines[0]);
     }
     recent_keep(c->api->recent, &recent);
-    settlement_offer(c->api->settlement,
-                     &(struct settlement_offer){.payment = args->placed.payment,
-                                                .order = o->id,
-                                                .amount = o->amount,
-                                                .organiser_no = o->organiser_no,
-                                                .event_no = o->event_no,
-                                                .created_ms = o->created_ms,
-                                                .return_no = (int)o->return_no,
-                                                .title = args->scene.facts->row.name});
 }
 
 /* Who waits is answered from it. Where nobody has looked at the event yet, the ticker would have to load it in the middle of a snapshot. */
@@ -345,7 +343,7 @@ enum err api_order_post(struct call *c)
     TRY(JSON_ID(&root, "hold", hold, &req->hold));
     TRY(json_object_end(&root));
     req->account_no = c->session.account_no;
-    req->return_no = call_origin_no(c) > 0 ? call_origin_no(c) : 0;
+    req->return_origin = call_return_origin(c);
     return call_write(c, order_write, args);
 }
 

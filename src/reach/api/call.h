@@ -150,6 +150,8 @@ RESULT call_json_id(struct json_object *o, const char *key, const char *prefix,
 RESULT call_json_time(struct json_object *o, const char *key, int64_t *ret_ms);
 /* Which of our origins the request's Origin names: 0 the public one, i + 1 for origins[i]; -1 for none of them. */
 int call_origin_no(const struct call *c);
+/* The origin of the page that asks, when it is one of ours, else the public one. */
+const char *call_return_origin(const struct call *c);
 /* ERR_NOT_FOUND, ERR_DENIED as access_check. */
 RESULT call_permit(struct call *c, int64_t organiser_no, int64_t event_no);
 /* The organiser or event of the path, permitted for this route; texts in the request's arena. ERR_NOT_FOUND, ERR_DENIED. */
@@ -237,7 +239,7 @@ void scene_done(struct scene *s); /* for AUTO; an empty one is fine */
 void shape_hold(struct json_writer *w, const struct scene *s, const struct hold *hold);
 /* An order that waits for its payment since just now: nothing of it has to be read. */
 void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p);
-/* The version that the API shows: it grows when the order changes, and when its payment page is known. */
+/* The version that the API shows: each change of the order is two, and a payment page that is known is one. */
 int64_t shape_order_version(const struct order_row *order, bool page);
 /* One that can be paid at that address since just now. */
 void shape_order_opened(struct json_writer *w, const struct scene *s, const struct recent_order *o,

@@ -92,6 +92,13 @@ int call_origin_no(const struct call *c)
     return span_eq_text(origin, config->origin) ? 0 : -1;
 }
 
+const char *call_return_origin(const struct call *c)
+{
+    int no = call_origin_no(c);
+
+    return no > 0 ? c->api->config.origins[no - 1] : c->api->config.origin;
+}
+
 /* A write that carries the cookie must come from a page of ours (Fetch standard: browsers send both headers on such requests). */
 static enum err check_origin(struct call *c)
 {

@@ -351,23 +351,20 @@ static enum err open_courier(struct app *app)
 static enum err open_settlement(struct app *app)
 {
     const struct settings *s = &app->install->settings;
-    const struct settlement_config config = {
-        .store = app->store,
-        .writer = app->writer,
-        .ledger = app->ledger,
-        .keyring = app->keyring,
-        .courier = app->courier,
-        .clock = app->clock,
-        .rng = rng_system(),
-        .origin = app->origin,
-        .return_origins = {app->origin, app->http_origin[0] ? app->http_origin : NULL,
-                           app->tls_origin[0] ? app->tls_origin : NULL},
-        .mail_from = s->mail_from,
-        .maps = app->maps,
-        .opened = on_opened,
-        .opened_context = app,
-        .mail = s->mail_url[0] || app->mail_dir[0],
-        .provider = s->provider_origin[0] != '\0'};
+    const struct settlement_config config = {.store = app->store,
+                                             .writer = app->writer,
+                                             .ledger = app->ledger,
+                                             .keyring = app->keyring,
+                                             .courier = app->courier,
+                                             .clock = app->clock,
+                                             .rng = rng_system(),
+                                             .origin = app->origin,
+                                             .mail_from = s->mail_from,
+                                             .maps = app->maps,
+                                             .opened = on_opened,
+                                             .opened_context = app,
+                                             .mail = s->mail_url[0] || app->mail_dir[0],
+                                             .provider = s->provider_origin[0] != '\0'};
     return settlement_start(&config, &app->settlement);
 }
 

@@ -96,11 +96,16 @@ static void created(struct flight *f, const struct courier_answer *a)
             flight_submit(f, DEED_SAYS);
         return;
     }
-    if (f->seen) { /* T2 */
+    bool refused = answered && is_refusal(a->status);
+    if (refused && stripe_says_key_reused(a->body)) {
+        flight_submit(f, DEED_DOUBT);
+        return;
+    }
+    if (f->seen && !refused) { /* T2 */
         flight_later(f, a->retry_after_s * 1000);
         return;
     }
-    f->again = !(answered && is_refusal(a->status));
+    f->again = !refused;
     f->wait_ms = backoff_ms(f->tries);
     if (f->wait_ms < a->retry_after_s * 1000)
         f->wait_ms = a->retry_after_s * 1000;
@@ -155,52 +160,35 @@ static void answered(void *context, const struct courier_answer *a)
         said(f, a);
 }
 
-void title_cut(const char *title, char ret_title[TITLE_MAX])
+/* T2: of the row alone, and nothing of the time, the settings or the event as they are now. */
+static enum err build_create(const struct payment_row *p, struct stripe_request *r)
 {
-    size_t n = strlen(title);
+    char url[URL_MAX], order[ID_TEXT_MAX];
 
-    if (n >= TITLE_MAX) {
-        n = TITLE_MAX - 1;
-        while (n > 0 && ((unsigned char)title[n] & 0xC0) == 0x80)
-            n--;
-    }
-    memcpy(ret_title, title, n);
-    ret_title[n] = '\0';
-}
-
-static enum err build_create(const struct flight *f, const struct call_wish *w,
-                             struct stripe_request *r)
-{
-    const struct settlement_config *c = &f->s->config;
-    char url[URL_MAX], order[ID_TEXT_MAX], title[TITLE_MAX];
-
-    title_cut(w->title, title);
-    order_id_format(f->order, order);
-    const char *back = w->return_no >= 0 && (size_t)w->return_no < COUNT_OF(c->return_origins)
-                           ? c->return_origins[w->return_no]
-                           : NULL;
-    (void)snprintf(url, sizeof url, "%s/orders/%s", back ? back : c->origin, order);
-    struct stripe_session_wish wish = {.amount = f->amount,
-                                       .title = title,
-                                       .success_url = url,
-                                       .cancel_url = url,
-                                       .expires_ms = f->created_ms + ORDER_SESSION_MS};
-    memcpy(wish.payment.b, f->id, ID_BYTES);
+    order_id_format(p->order, order);
+    (void)snprintf(url, sizeof url, "%s/orders/%s", p->return_origin, order);
+    const struct stripe_session_wish wish = {.payment = p->id,
+                                             .amount = p->amount,
+                                             .title = p->title,
+                                             .success_url = url,
+                                             .cancel_url = url,
+                                             .expires_ms = p->created_ms + ORDER_SESSION_MS};
     return stripe_session_create(&wish, r);
 }
 
-static enum err build(const struct flight *f, const struct call_wish *w, struct stripe_request *r)
+static enum err build(const struct flight *f, const struct payment_row *attempt,
+                      const char *intent_ref, struct stripe_request *r)
 {
     struct refund_id refund;
 
     if (f->question == ASK_CREATE)
-        return build_create(f, w, r);
+        return build_create(attempt, r);
     if (f->question == ASK_STATE)
         return stripe_session_ask(f->session_ref, r);
     if (f->question == ASK_EXPIRE)
         return stripe_session_expire(f->session_ref, r);
     memcpy(refund.b, f->id, ID_BYTES);
-    return stripe_refund_create(refund, w->intent_ref, f->amount, r);
+    return stripe_refund_create(refund, intent_ref, f->amount, r);
 }
 
 static enum err send_call(struct flight *f, const struct stripe_request *r)
@@ -221,19 +209,19 @@ static enum err send_call(struct flight *f, const struct stripe_request *r)
     return courier_submit(f->s->config.courier, &call);
 }
 
-void flight_ask(struct flight *f, const struct call_wish *wish)
+enum err flight_ask(struct flight *f, const struct payment_row *attempt, const char *intent_ref)
 {
     struct stripe_request r = {0};
-
-    enum err e = build(f, wish, &r);
+    enum err e = build(f, attempt, intent_ref, &r);
 
     if (e == OK) {
         e = send_call(f, &r);
         buf_done(&r.form);
     }
     if (e == OK)
-        return;
+        return OK;
     if (e != ERR_BUSY)
         log_error_info(LOG_ERROR, "asking the provider", err_last());
     flight_end(f); /* nothing was sent: it is due still */
+    return e;
 }

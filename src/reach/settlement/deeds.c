@@ -66,7 +66,7 @@ static void take_offers(struct settlement *s, const uint8_t id[ID_BYTES])
 {
     for (size_t i = 0; i < s->offer_count; i++) {
         struct offer *o = &s->offers[(s->offers_first + i) % OFFERS_MAX];
-        if (memcmp(o->attempt.payment.b, id, ID_BYTES) == 0)
+        if (memcmp(o->attempt.id.b, id, ID_BYTES) == 0)
             o->taken = true;
     }
 }
@@ -155,6 +155,18 @@ static enum err session_says(struct store_tx *tx, const struct flight *f, struct
     return store_payment_later(tx, payment, store_now_ms(tx) + MISMATCH_LOOK_MS);
 }
 
+/* Whether the session was paid cannot be asked. */
+static enum err in_doubt(struct store_tx *tx, const struct flight *f, struct payment_id payment,
+                         bool over)
+{
+    char subject[ID_TEXT_MAX];
+
+    payment_id_format(payment, subject);
+    TRY(raise(tx, f, ALERT_payment_unknown, subject));
+    return over ? order_session_over(tx, f->s->config.ledger, payment)
+                : store_payment_later(tx, payment, store_now_ms(tx) + MISMATCH_LOOK_MS);
+}
+
 static enum err refund_says(struct store_tx *tx, const struct flight *f, struct refund_id refund)
 {
     char subject[ID_TEXT_MAX];
@@ -183,7 +195,8 @@ static enum err do_deed(struct store_tx *tx, struct command *command)
     case DEED_FAILED:
         return order_session_failed(tx, ledger, payment, f->again, next_ms);
     case DEED_OVER:
-        return order_session_over(tx, ledger, payment);
+    case DEED_DOUBT:
+        return in_doubt(tx, f, payment, f->deed == DEED_OVER);
     case DEED_SAYS:
         return session_says(tx, f, payment);
     case DEED_LATER:

@@ -9,14 +9,15 @@
 #include "reach/settlement/checkouts.h"
 #include "reach/settlement/settlement.h"
 
-enum { ASKED_MAX = 256, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024, TITLE_MAX = 200 };
+enum { ASKED_MAX = 256, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024 };
 
 enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
 
 /* What the writer is to do with an answer. */
 enum deed {
     DEED_FAILED,       /* no session was made that anybody saw */
-    DEED_OVER,         /* whatever was made can be paid no more */
+    DEED_OVER,         /* whatever was made can be paid no more; whether it was, nobody says */
+    DEED_DOUBT,        /* there is one, and the provider does not say which: a person must look */
     DEED_SAYS,         /* what the session is */
     DEED_LATER,        /* look again at next_ms */
     DEED_REFUND_SAYS,  /* how the refund stands */
@@ -33,7 +34,7 @@ struct flight {
     enum question question;
     char session_ref[STRIPE_REF_MAX];
     struct money amount;
-    int64_t tries, organiser_no, event_no, created_ms;
+    int64_t tries, organiser_no, event_no;
     /* ASK_CREATE: */
     bool seen; /* somebody may have seen the session that this key made */
     bool due;  /* once the session is known, what it is must be asked too */
@@ -49,9 +50,9 @@ struct flight {
 
 /* A first attempt that was committed just now. */
 struct offer {
-    struct settlement_offer attempt; /* its title is below */
-    bool taken;                      /* a flight has begun for it since: T2 */
-    char title[TITLE_MAX];
+    struct payment_row attempt;
+    int64_t event_no;
+    bool taken; /* a flight has begun for it since: T2 */
 };
 
 struct settlement {
@@ -86,6 +87,7 @@ struct settlement {
 
     /* the thread's */
     int64_t swept_ms, looked_ms;
+    bool courier_busy; /* offers wait for the next look */
     struct payment_row payments[SETTLEMENT_CALLS_MAX];
     struct refund_row refunds[SETTLEMENT_CALLS_MAX];
 };
@@ -110,15 +112,11 @@ void flight_later(struct flight *f, int64_t at_least_ms);
  */
 void flight_ask_soon(struct flight *f);
 
-/* calls.c: send the question (on the thread only); the answer's deed is submitted. */
-struct call_wish {
-    const char *title;      /* ASK_CREATE */
-    int return_no;          /* of the order */
-    const char *intent_ref; /* ASK_REFUND */
-};
-void flight_ask(struct flight *f, const struct call_wish *wish);
-/* As much of it as a session's line takes, not ending in the middle of a character. */
-void title_cut(const char *title, char ret_title[TITLE_MAX]);
+/*
+ * calls.c: send the question (on the thread only); the answer's deed is submitted. attempt: for ASK_CREATE, whose words are all here;
+ * intent_ref: for ASK_REFUND. ERR_BUSY when the courier has too much: then nothing was sent, and the flight has ended.
+ */
+enum err flight_ask(struct flight *f, const struct payment_row *attempt, const char *intent_ref);
 
 /* 1 s, 2 s, 4 s, ... at most a minute. */
 int64_t backoff_ms(int64_t tries);

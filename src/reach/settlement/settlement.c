@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "reach/settlement/inner.h"
-#include "store/store/store_catalog.h"
 
 enum {
     CALL_MS = 20000,
@@ -24,25 +23,6 @@ static int64_t mono(void)
 
 /* --- Payments and refunds -------------------------------------------------------------------------------------------- */
 
-/* Why a name lookup for each: payments due at once are of few events, and the row is in the page cache. */
-static enum err create_session(struct store_tx *tx, struct flight *f, const struct order_row *o)
-{
-    struct arena arena;
-    struct event_row event;
-
-    arena_init(&arena, SCRATCH_MAX);
-    enum err e = store_event_by_no(tx, &arena, o->event_no, &event);
-    if (e == OK) {
-        const struct call_wish wish = {.title = event.name, .return_no = o->return_no};
-        f->question = ASK_CREATE;
-        flight_ask(f, &wish);
-    } else {
-        flight_end(f);
-    }
-    arena_done(&arena);
-    return e;
-}
-
 static void fail_attempt(struct flight *f, bool again)
 {
     f->again = again;
@@ -51,20 +31,21 @@ static void fail_attempt(struct flight *f, bool again)
 }
 
 /* The session is not known here. */
-static enum err drive_unknown(struct settlement *s, struct store_tx *tx, struct flight *f,
-                              const struct payment_row *p, const struct order_row *o)
+static void drive_unknown(struct settlement *s, struct flight *f, const struct payment_row *p,
+                          int64_t now_ms)
 {
     f->seen = checkouts_may_miss(s->checkouts, p->id);
     f->tries += p->attempt - 1;
-    if (!f->seen && (f->over || !s->config.provider))
+    if (!f->seen && (f->over || !s->config.provider)) {
         fail_attempt(f, false);
-    else if (p->created_ms + ORDER_SESSION_MS + ORDER_SESSION_GRACE_MS <= store_now_ms(tx))
+    } else if (p->created_ms + STRIPE_KEY_KEPT_MS <= now_ms) {
         flight_submit(f, DEED_OVER);
-    else if (s->config.provider)
-        return create_session(tx, f, o);
-    else
+    } else if (s->config.provider) {
+        f->question = ASK_CREATE;
+        (void)flight_ask(f, p, NULL);
+    } else {
         flight_later(f, 0);
-    return OK;
+    }
 }
 
 static enum err drive_payment(struct settlement *s, struct store_tx *tx,
@@ -82,14 +63,15 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx,
     f->tries = p->tries;
     f->organiser_no = o.organiser_no;
     f->event_no = o.event_no;
-    f->created_ms = p->created_ms;
     f->due = true;
     f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
     f->question = f->over ? ASK_EXPIRE : ASK_STATE;
-    if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p->id))
-        return drive_unknown(s, tx, f, p, &o);
-    (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", known.session_ref);
-    flight_ask(f, NULL);
+    if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p->id)) {
+        drive_unknown(s, f, p, store_now_ms(tx));
+    } else {
+        (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", known.session_ref);
+        (void)flight_ask(f, NULL, NULL);
+    }
     return OK;
 }
 
@@ -106,8 +88,7 @@ static enum err drive_refund(struct settlement *s, struct store_tx *tx, const st
     f->tries = r->tries;
     f->organiser_no = r->organiser_no;
     f->event_no = o.event_no;
-    const struct call_wish wish = {.intent_ref = r->intent_ref};
-    flight_ask(f, &wish);
+    (void)flight_ask(f, NULL, r->intent_ref);
     return OK;
 }
 
@@ -128,12 +109,14 @@ static enum err drive_due(struct settlement *s, struct store_tx *tx)
 
 /* --- Buyers who came back -------------------------------------------------------------------------------------------- */
 
+/* While there is room for its flight. */
 static bool next_asked(struct settlement *s, struct order_id *ret_order, bool *ret_page)
 {
     bool found = false;
 
     pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < ASKED_MAX && !found; i++) {
+    bool room = s->flight_count < s->config.calls_max;
+    for (size_t i = 0; i < ASKED_MAX && !found && room; i++) {
         found = s->asked[i].at_ms != 0 && !s->asked[i].done;
         if (found) {
             *ret_order = s->asked[i].order;
@@ -153,13 +136,15 @@ static enum err drive_asked(struct settlement *s, struct store_tx *tx)
     bool page;
 
     while (next_asked(s, &order, &page)) {
-        if (page && settlement_page(s, order, url))
+        bool known = settlement_page(s, order, url);
+        if (page && known)
             continue;
         enum err e = store_payment_newest(tx, order, &p);
         if (e == ERR_NOT_FOUND)
             continue;
         TRY(e);
-        if (p.state == PAYMENT_OPEN)
+        bool waits = !known && (p.attempt > 1 || p.tries > 0) && p.next_ms > store_now_ms(tx);
+        if (p.state == PAYMENT_OPEN && !waits) /* the provider said when to come again */
             TRY(drive_payment(s, tx, &p));
     }
     return OK;
@@ -262,7 +247,7 @@ static void ask_waiting(struct settlement *s)
         if (stopped)
             flight_end(f);
         else
-            flight_ask(f, NULL);
+            (void)flight_ask(f, NULL, NULL);
     }
 }
 
@@ -287,27 +272,44 @@ static bool next_offer(struct settlement *s, struct offer *ret_offer)
     return found;
 }
 
-/* First attempts, as their orders are committed. */
+/* Its turn is the next again; false when its place was taken meanwhile. */
+static bool put_back(struct settlement *s, const struct offer *o)
+{
+    pthread_mutex_lock(&s->lock);
+    bool room = s->offer_count < OFFERS_MAX;
+    if (room) {
+        s->offers_first = (s->offers_first + OFFERS_MAX - 1) % OFFERS_MAX;
+        s->offers[s->offers_first] = *o;
+        s->offers[s->offers_first].taken = false;
+        s->offer_count++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return room;
+}
+
+/* First attempts, as their orders are committed. Until the next look, when the courier has too much. */
 static void drive_offers(struct settlement *s)
 {
     struct offer o;
+    enum err e = OK;
 
-    while (next_offer(s, &o)) {
-        struct flight *f = o.taken ? NULL : flight_begin(s, o.attempt.payment.b);
+    while (e != ERR_BUSY && next_offer(s, &o)) {
+        struct flight *f = o.taken ? NULL : flight_begin(s, o.attempt.id.b);
         if (!f)
             continue; /* found in the rows already, or to be found there */
-        const struct call_wish wish = {.title = o.title, .return_no = o.attempt.return_no};
         f->question = ASK_CREATE;
         f->order = o.attempt.order;
-        f->created_ms = o.attempt.created_ms;
         f->amount = o.attempt.amount;
         f->organiser_no = o.attempt.organiser_no;
-        f->event_no = o.attempt.event_no;
+        f->event_no = o.event_no;
         if (s->config.provider)
-            flight_ask(f, &wish);
+            e = flight_ask(f, &o.attempt, NULL);
         else
             fail_attempt(f, false);
     }
+    s->courier_busy = e == ERR_BUSY;
+    if (s->courier_busy && !put_back(s, &o))
+        settlement_want_page(s, o.attempt.order);
 }
 
 static enum err look(struct settlement *s)
@@ -334,7 +336,8 @@ static struct work wait_for_work(struct settlement *s)
     struct work w = {0};
 
     pthread_mutex_lock(&s->lock);
-    while (!s->woken && !s->mail_due && !s->stirred && !may_take_offer(s) && !s->stopped && !w.look)
+    while (!s->woken && !s->mail_due && !s->stirred && !s->stopped && !w.look &&
+           (s->courier_busy || !may_take_offer(s)))
         w.look = pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT;
     w.look = w.look || s->woken || mono() >= at_ms;
     w.mail = s->mail_due || w.look;
@@ -353,7 +356,8 @@ static void do_work(struct settlement *s, const struct work *w)
         submit_waiting(s);
         ask_waiting(s);
     }
-    drive_offers(s);
+    if (!s->courier_busy || w->look)
+        drive_offers(s);
     if (w->look) {
         s->looked_ms = mono();
         e = look(s);
@@ -378,6 +382,21 @@ static void *run(void *context)
     return NULL;
 }
 
+/* From when on an attempt is this process's own. The clock may have been set back since the last one was made. */
+static enum err nobody_seen_since(struct store_tx *tx, int64_t *ret_ms)
+{
+    struct payment_id last;
+    enum err e = store_payment_last(tx, &last);
+
+    *ret_ms = store_now_ms(tx);
+    if (e == ERR_NOT_FOUND)
+        return OK;
+    TRY(e);
+    if (id_made_ms(last.b) >= *ret_ms)
+        *ret_ms = id_made_ms(last.b) + 1;
+    return OK;
+}
+
 static enum err set_up(struct settlement *s)
 {
     const struct settlement_config *c = &s->config;
@@ -392,9 +411,11 @@ static enum err set_up(struct settlement *s)
 
     TRY(store_reader_open(c->store, &s->reader));
     TRY(store_read_begin(s->reader, &tx));
-    int64_t now_ms = store_now_ms(tx);
+    int64_t since_ms;
+    enum err e = nobody_seen_since(tx, &since_ms);
     store_read_end(tx);
-    TRY(checkouts_new(now_ms, CHECKOUTS_MAX, &s->checkouts));
+    TRY(e);
+    TRY(checkouts_new(since_ms, CHECKOUTS_MAX, &s->checkouts));
     TRY(notify_new(&notify, &s->notify));
     return thread_start(&s->thread, "settlement", run, s);
 }
@@ -482,20 +503,20 @@ void settlement_wake_mail(struct settlement *s)
         wake(s, &s->mail_due);
 }
 
-void settlement_offer(struct settlement *s, const struct settlement_offer *offer)
+bool settlement_offer(struct settlement *s, const struct payment_row *attempt, int64_t event_no)
 {
     if (!s)
-        return;
+        return false;
     pthread_mutex_lock(&s->lock);
-    if (s->offer_count < OFFERS_MAX && !s->stopped && !flight_is_out(s, offer->payment.b)) {
-        struct offer *o = &s->offers[(s->offers_first + s->offer_count++) % OFFERS_MAX];
-        o->attempt = *offer;
-        o->taken = false;
-        o->attempt.title = NULL;
-        title_cut(offer->title, o->title);
+    bool out = flight_is_out(s, attempt->id.b),
+         room = s->offer_count < OFFERS_MAX && !s->stopped && !out;
+    if (room) {
+        s->offers[(s->offers_first + s->offer_count++) % OFFERS_MAX] =
+            (struct offer){.attempt = *attempt, .event_no = event_no};
         pthread_cond_signal(&s->some);
     }
     pthread_mutex_unlock(&s->lock);
+    return room || out;
 }
 
 /* Until the next look, when it was not asked for a moment ago. */

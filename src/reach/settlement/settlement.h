@@ -12,7 +12,7 @@
  *
  *   payment open, its session unknown -> ask for it, under the attempt's own key: known then (checkouts.h), and its page shown. Refused:
  *                         the order ends. Nobody knows, or the provider is busy: a new attempt with a new key, later; but where
- *                         somebody may have seen the session, the same question again.
+ *                         somebody may have seen the session, the same question again, as long as the provider keeps the key.
  *   payment open, due  -> ask what it is; past its time or cancelled: ask to expire it, and when it cannot be, what it is.
  *   refund asked, due  -> ask for it, under its own key, until there is an answer.
  *
@@ -20,8 +20,8 @@
  *   T1  a payment or refund has at most one call in flight, from the question to the end of its command;
  *   T2  one attempt's question is always the same words, so that its key gives the same session, and a new attempt is made only
  *       instead of one whose session nobody has seen;
- *   T3  an order's places are freed only by a session that cannot be paid any more: expired by the provider's own word, past the time
- *       that it was made with, or one whose address nobody has seen.
+ *   T3  an order's places are freed only by a session that cannot be paid any more: expired by the provider's own word, never made by
+ *       its own word, one whose address nobody has seen; or, with an alert, one that it has not answered about for a day.
  */
 #include "reach/courier/courier.h"
 #include "sale/order/order.h"
@@ -44,15 +44,14 @@ struct settlement_config {
     struct courier_client *courier;
     const struct clock *clock; /* the store's: for expiry of sessions */
     const struct rng *rng;
-    const char *origin; /* of the pages, for the addresses after payment; no slash at the end */
-    const char *return_origins[8]; /* by an order's return_no; NULL: origin */
-    const char *mail_from;         /* reach/notify */
-    struct seat_maps *maps;        /* for the plans in mails; or NULL */
-    bool mail;                     /* false: there is no way for mails, and they wait */
-    const char *zoneinfo_dir;      /* NULL: the system's */
-    size_t calls_max;              /* in flight at once; 0: SETTLEMENT_CALLS_MAX, the most */
-    int call_ms;                   /* how long the provider may take to answer; 0: 20 seconds */
-    bool provider; /* false: there is none to ask, and orders that need payment end */
+    const char *origin;       /* of the pages, for mails; no slash at the end */
+    const char *mail_from;    /* reach/notify */
+    struct seat_maps *maps;   /* for the plans in mails; or NULL */
+    bool mail;                /* false: there is no way for mails, and they wait */
+    const char *zoneinfo_dir; /* NULL: the system's */
+    size_t calls_max;         /* in flight at once; 0: SETTLEMENT_CALLS_MAX, the most */
+    int call_ms;              /* how long the provider may take to answer; 0: 20 seconds */
+    bool provider;            /* false: there is none to ask, and orders that need payment end */
     /* This order can be paid at this address now (borrowed). On the courier's thread; not after settlement_stop. May be NULL. */
     void (*opened)(void *context, struct order_id order, const char *url);
     void *opened_context;
@@ -74,18 +73,10 @@ void settlement_wake_mail(struct settlement *s);
 /*
  * The first attempt of an order was committed just now: its session is asked for without reading the rows again. On the writer
  * thread, before a later batch is committed: whoever found the attempt in the rows meanwhile still has its flight, because the flight's
- * own command comes in such a batch, and so T1 holds. What is dropped, because too many wait, is asked for when the buyer looks
- * (settlement_want_page). NULL is fine.
+ * own command comes in such a batch, and so T1 holds. False when it was not taken, because too many wait: it is asked for when the buyer
+ * looks (settlement_want_page), or in a minute. NULL takes none.
  */
-struct settlement_offer {
-    struct payment_id payment;
-    struct order_id order;
-    struct money amount;
-    int64_t organiser_no, event_no, created_ms;
-    int return_no;
-    const char *title; /* of the event; copied */
-};
-void settlement_offer(struct settlement *s, const struct settlement_offer *offer);
+bool settlement_offer(struct settlement *s, const struct payment_row *attempt, int64_t event_no);
 /* A buyer came back from the provider: ask about this order's session now (at most every two seconds). Any thread. */
 void settlement_ask_now(struct settlement *s, struct order_id order);
 /*

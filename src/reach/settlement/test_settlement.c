@@ -262,7 +262,7 @@ struct purchase {
     uint32_t first;
     struct order_row order;
     struct payment_row payment;
-    struct payment_id first_attempt;
+    struct payment_row first_attempt;
     char url[STRIPE_URL_MAX]; /* where it can be paid */
 };
 
@@ -275,7 +275,8 @@ static enum err place(struct store_tx *tx, void *context)
                                 .want = HOLD_NAMED,
                                 .places = {p->first, p->first + 1},
                                 .place_count = 2};
-    struct order_request order = {.id = p->id, .hold = hold.id, .account_no = w.account_no};
+    struct order_request order = {
+        .id = p->id, .hold = hold.id, .account_no = w.account_no, .return_origin = w.origin};
     struct order_placed placed;
     struct hold held;
 
@@ -301,13 +302,8 @@ static enum err run_offering(struct store_tx *tx, struct command *c)
 
 static void offer_now(const struct purchase *p)
 {
-    settlement_offer(w.settlement, &(struct settlement_offer){.payment = p->first_attempt,
-                                                              .order = p->id,
-                                                              .amount = p->order.amount,
-                                                              .organiser_no = p->order.organiser_no,
-                                                              .event_no = p->order.event_no,
-                                                              .created_ms = p->order.created_ms,
-                                                              .title = "Evening"});
+    bool taken = settlement_offer(w.settlement, &p->first_attempt, p->order.event_no);
+    assert_true(taken == (w.settlement != NULL));
 }
 
 static void offer_it(struct command *c, const struct err_info *error)
@@ -790,46 +786,122 @@ static void a_session_made_before_the_start_is_expired_by_the_provider(void **st
     assert_int_equal(pay_with(p.url, "4242424242424242"), 409);
 }
 
+/* Its words are those of the attempt's row, whatever the event is called and wherever the pages are by now. */
+static void a_session_is_given_again_whatever_changed_meanwhile(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+    struct purchase before = p;
+
+    stop_settlement();
+    w.origin = "https://other.example.org";
+    store_testing_sql(&fix.t, "UPDATE event SET name = 'Another name'");
+    advance(AFTER_LOOK_MS);
+    start_settlement();
+    EVENTUALLY(has_page(&p));
+    assert_string_equal(p.url, before.url);
+}
+
 static void a_session_that_may_have_been_seen_is_not_given_up(void **state)
 {
     (void)state;
     struct purchase p = buy_until_page(0);
 
     stop_settlement();
-    w.origin =
-        "https://other.example.org"; /* other words under the same key: the provider refuses */
+    fault("{\"kind\":\"error_500_once\",\"path\":\"/v1/checkout\",\"times\":3}");
     advance(AFTER_LOOK_MS);
     start_settlement();
     EVENTUALLY(look(&p)->payment.tries >= 1);
-    assert_int_equal(p.payment.attempt, 1);
-    assert_int_equal(STATUS(&p), ORDER_AWAITING);
     assert_int_equal(writer_call(w.writer, LANE_SALE, cancel_, &p), OK);
     settlement_wake(w.settlement);
-    EVENTUALLY(look(&p)->payment.tries >= 3);
+    EVENTUALLY(look(&p)->payment.tries >= 2);
+    assert_int_equal(p.payment.attempt, 1);
     assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 2);
     /* Whoever saw it pays. */
     assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
-    provider_says(&p, STRIPE_COMPLETE, "pi_1");
-    assert_int_equal(STATUS(&p), ORDER_PAID);
+    for (int i = 0; i < 4 && STATUS(&p) == ORDER_AWAITING; i++)
+        advance(AFTER_LOOK_MS);
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
 }
 
-static void a_session_past_its_time_is_over_without_the_providers_word(void **state)
+/* Who paid in time has tickets, however long nobody could be told. */
+static void money_of_before_a_long_stop_is_found(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    stop_settlement();
+    assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
+    advance(STRIPE_KEY_KEPT_MS - 1000);
+    start_settlement();
+    EVENTUALLY(STATUS(&p) == ORDER_PAID);
+    assert_int_equal(tickets(), 2);
+}
+
+static void a_session_that_was_never_made_frees_the_places_by_the_providers_word(void **state)
+{
+    (void)state;
+    stop_settlement();
+    struct purchase p = buy(0);
+
+    advance(ORDER_SESSION_MS);
+    start_settlement();
+    EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
+    assert_int_equal(p.payment.state, PAYMENT_FAILED);
+    assert_int_equal(number("SELECT count(*) FROM alert"), 0);
+}
+
+static void words_that_are_not_the_first_ones_are_a_persons_to_look_at(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    stop_settlement();
+    store_testing_sql(&fix.t, "UPDATE payment SET title = 'Altered'");
+    advance(ORDER_PAY_MS + AFTER_LOOK_MS);
+    start_settlement();
+    EVENTUALLY(number("SELECT count(*) FROM alert WHERE kind = 'payment_unknown'") == 1);
+    assert_int_equal(STATUS(&p), ORDER_AWAITING);
+    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 2);
+}
+
+/* The day is over in which the provider keeps the key. */
+static void a_session_nobody_answers_about_is_over_after_a_day_with_an_alert(void **state)
 {
     (void)state;
     struct purchase p = buy_until_page(0);
 
     stop_settlement();
     stop_sandbox();
-    advance(ORDER_SESSION_MS); /* within the clocks' error */
+    advance(STRIPE_KEY_KEPT_MS - 1000);
     start_settlement();
     EVENTUALLY(look(&p)->payment.tries >= 1);
     assert_int_equal(STATUS(&p), ORDER_AWAITING);
-    advance(ORDER_SESSION_GRACE_MS);
+    advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
     assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
-    assert_int_equal(number("SELECT count(*) FROM place WHERE state = 2"), 0);
+    assert_int_equal(number("SELECT count(*) FROM alert WHERE kind = 'payment_unknown'"), 1);
     provider_says(&p, STRIPE_COMPLETE, "pi_late"); /* late money is late money */
     assert_int_equal(STATUS(&p), ORDER_PAID);
+}
+
+/* As if the clock had been set back by an hour since the attempt was made. */
+static void a_clock_set_back_makes_no_second_attempt(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+    char sql[200];
+
+    stop_settlement();
+    (void)snprintf(sql, sizeof sql, "UPDATE payment SET id = x'%012llx00000000000000000001'",
+                   (unsigned long long)clock_now_ms(&fix.t.clock.clock) + 60 * 60 * 1000);
+    store_testing_sql(&fix.t, sql);
+    fault("{\"kind\":\"error_500_once\"}");
+    start_settlement();
+    settlement_want_page(w.settlement, p.id);
+    EVENTUALLY(look(&p)->payment.tries >= 1);
+    assert_int_equal(p.payment.attempt, 1);
 }
 
 static void a_dead_courier_loses_nothing(void **state)
@@ -888,7 +960,12 @@ int main(int argc, char **argv)
         T(a_session_made_before_the_start_is_given_again),
         T(a_session_made_before_the_start_is_expired_by_the_provider),
         T(a_session_that_may_have_been_seen_is_not_given_up),
-        T(a_session_past_its_time_is_over_without_the_providers_word),
+        T(a_session_is_given_again_whatever_changed_meanwhile),
+        T(money_of_before_a_long_stop_is_found),
+        T(a_session_that_was_never_made_frees_the_places_by_the_providers_word),
+        T(words_that_are_not_the_first_ones_are_a_persons_to_look_at),
+        T(a_session_nobody_answers_about_is_over_after_a_day_with_an_alert),
+        T(a_clock_set_back_makes_no_second_attempt),
         T(a_dead_courier_loses_nothing),
         T(holds_that_are_over_are_swept),
     };

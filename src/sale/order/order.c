@@ -76,19 +76,15 @@ static enum err touch(struct course *c)
     return OK;
 }
 
-static enum err insert_payment(struct course *c, int64_t attempt, int64_t next_ms,
-                               struct payment_id *ret_id)
+/* What is particular of the attempt is filled already. */
+static enum err insert_payment(struct course *c, struct payment_row *p)
 {
-    struct payment_row p = {.id = payment_id_make(store_clock(c->tx), store_rng(c->tx)),
-                            .order = c->order.id,
-                            .organiser_no = c->order.organiser_no,
-                            .attempt = attempt,
-                            .amount = c->order.amount,
-                            .next_ms = next_ms};
-
-    TRY(store_payment_insert(c->tx, &p));
-    *ret_id = p.id;
-    return OK;
+    p->id = payment_id_make(store_clock(c->tx), store_rng(c->tx));
+    p->order = c->order.id;
+    p->organiser_no = c->order.organiser_no;
+    p->amount = c->order.amount;
+    p->created_ms = store_now_ms(c->tx);
+    return store_payment_insert(c->tx, p);
 }
 
 /* Work for reach/notify. */
@@ -145,7 +141,7 @@ static enum err placed_before(struct course *c, const struct order_request *req)
     return OK;
 }
 
-static enum err append_placed(struct course *c, const struct payment_id *payment)
+static enum err append_placed(struct course *c, const struct payment_row *payment)
 {
     struct entry_draft d;
 
@@ -154,7 +150,7 @@ static enum err append_placed(struct course *c, const struct payment_id *payment
     entry_money(&d, FIELD_amount, c->order.amount);
     entry_int(&d, FIELD_count, (int64_t)c->line_count);
     if (payment)
-        name_payment(&d, *payment);
+        name_payment(&d, payment->id);
     return ledger_append(c->tx, c->ledger, &d, NULL);
 }
 
@@ -185,9 +181,36 @@ static enum err check_waiting(struct store_tx *tx, int64_t account_no, int64_t e
     return OK;
 }
 
-/* The row, its lines and, where it costs something, the first payment attempt. */
-static enum err insert_order(struct course *c, const struct order_request *req, struct hold *hold,
-                             struct payment_id *ret_payment)
+/* As much of it as a payment's title takes, not ending in the middle of a character. */
+static void cut_title(const char *name, char ret_title[PAYMENT_TITLE_MAX])
+{
+    size_t n = strlen(name);
+
+    if (n >= PAYMENT_TITLE_MAX) {
+        n = PAYMENT_TITLE_MAX - 1;
+        while (n > 0 && ((unsigned char)name[n] & 0xC0) == 0x80)
+            n--;
+    }
+    memcpy(ret_title, name, n);
+    ret_title[n] = '\0';
+}
+
+/* Why not due at once: whoever placed the order has settlement make the session. */
+static enum err insert_first_attempt(struct course *c, const struct order_request *req,
+                                     const struct event_facts *facts, struct payment_row *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->attempt = 1;
+    ret->next_ms = store_now_ms(c->tx) + ORDER_ASK_MS;
+    cut_title(facts->row.name, ret->title);
+    ENSURE(strlen(req->return_origin) < sizeof ret->return_origin, ERR_LIMIT, "origin_too_long",
+           "The address of our own page is too long.");
+    (void)snprintf(ret->return_origin, sizeof ret->return_origin, "%s", req->return_origin);
+    return insert_payment(c, ret);
+}
+
+/* The row and its lines. */
+static enum err insert_order(struct course *c, const struct order_request *req, struct hold *hold)
 {
     int64_t now_ms = store_now_ms(c->tx);
     bool free_order = c->order.amount.amount_minor == 0;
@@ -197,7 +220,6 @@ static enum err insert_order(struct course *c, const struct order_request *req, 
     c->order.event_no = hold->row.event_no;
     c->order.account_no = req->account_no;
     c->order.hold = req->hold;
-    c->order.return_no = req->return_no;
     c->order.status = free_order ? ORDER_PAID : ORDER_AWAITING;
     c->order.created_ms = now_ms;
     c->order.pay_until_ms = now_ms + ORDER_PAY_MS;
@@ -206,8 +228,7 @@ static enum err insert_order(struct course *c, const struct order_request *req, 
     TRY(hold_take(c->tx, hold, req->id));
     TRY(store_order_insert(c->tx, &c->order, c->lines, c->line_count));
     note_order(c);
-    /* Why not due at once: whoever placed it has settlement make the session. */
-    return free_order ? OK : insert_payment(c, 1, now_ms + ORDER_ASK_MS, ret_payment);
+    return OK;
 }
 
 enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_maps *maps,
@@ -215,7 +236,6 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_map
 {
     struct course c = {.tx = tx, .ledger = ledger};
     struct event_facts *facts;
-    struct payment_id payment;
     struct hold hold;
     enum err found = store_order_by_id(tx, req->id, &c.order);
 
@@ -234,8 +254,10 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_map
     bool free_order = c.order.amount.amount_minor == 0;
     if (!free_order)
         TRY(check_waiting(tx, req->account_no, hold.row.event_no));
-    TRY(insert_order(&c, req, &hold, &payment));
-    TRY(append_placed(&c, free_order ? NULL : &payment));
+    TRY(insert_order(&c, req, &hold));
+    if (!free_order)
+        TRY(insert_first_attempt(&c, req, facts, &ret_placed->payment));
+    TRY(append_placed(&c, free_order ? NULL : &ret_placed->payment));
     if (free_order) {
         TRY(append_paid(&c, NULL, NULL));
         TRY(issue_tickets(&c));
@@ -245,7 +267,6 @@ enum err order_place(struct store_tx *tx, struct ledger *ledger, struct seat_map
     memcpy(ret_placed->lines, c.lines, c.line_count * sizeof c.lines[0]);
     ret_placed->line_count = c.line_count;
     ret_placed->facts = facts;
-    ret_placed->payment = free_order ? (struct payment_id){0} : payment;
     return OK;
 }
 
@@ -293,8 +314,7 @@ enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct
                               bool again, int64_t next_ms)
 {
     struct course c = {.tx = tx, .ledger = ledger};
-    struct payment_row payment;
-    struct payment_id fresh;
+    struct payment_row payment, fresh;
     struct entry_draft d;
 
     TRY(store_payment_by_id(tx, id, &payment));
@@ -304,10 +324,14 @@ enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct
     if (!again || c.order.cancel_ms || c.order.pay_until_ms <= store_now_ms(tx))
         return end_unpaid(&c, &payment, PAYMENT_FAILED);
     TRY(store_payment_set_ended(tx, id, PAYMENT_FAILED));
-    TRY(insert_payment(&c, payment.attempt + 1, next_ms, &fresh));
+    fresh = payment; /* its words */
+    fresh.attempt++;
+    fresh.tries = 0;
+    fresh.next_ms = next_ms;
+    TRY(insert_payment(&c, &fresh));
     begin_entry(&c, &d, ENTRY_payment_state);
     name_payment(&d, id);
-    entry_names(&d, AUDIT_payment, fresh.b);
+    entry_names(&d, AUDIT_payment, fresh.id.b);
     entry_str(&d, FIELD_status, payment_state_name(PAYMENT_FAILED));
     entry_int(&d, FIELD_attempt, payment.attempt + 1);
     return ledger_append(tx, ledger, &d, NULL);

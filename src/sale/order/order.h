@@ -31,10 +31,9 @@ enum {
     ORDER_PAY_MS = 15 * 60 * 1000, /* after this we ask the provider to expire the session */
     /*
      * A session can be paid until so long after its attempt was made: it may be made at the last moment before pay_until, and must
-     * then be open for 30 minutes, which is the provider's minimum. From then on it is over, whoever saw it, a clock's error later.
+     * then be open for 30 minutes, which is the provider's minimum.
      */
     ORDER_SESSION_MS = 46 * 60 * 1000,
-    ORDER_SESSION_GRACE_MS = 5 * 60 * 1000,
     ORDER_WAITING_MAX =
         5, /* unpaid orders of an account for an event, so that nobody keeps places without paying */
     ORDER_ASK_MS = 60 * 1000, /* how often an open session is asked about when no webhook came */
@@ -44,7 +43,8 @@ struct order_request {
     struct order_id id;
     struct hold_id hold;
     int64_t account_no;
-    int return_no; /* 0..7: which of our origins the buyer's page is on, so that the provider sends the browser back there */
+    const char
+        *return_origin; /* of the buyer's page, so that the provider sends the browser back there */
 };
 
 struct order_placed {
@@ -52,8 +52,8 @@ struct order_placed {
     bool before; /* by an earlier request of the same id: then what follows is not filled */
     struct order_line lines[ORDER_LINES_MAX];
     size_t line_count;
-    struct event_facts *facts; /* of its event; borrowed until the command ends */
-    struct payment_id payment; /* its first attempt; zeros for a free order */
+    struct event_facts *facts;  /* of its event; borrowed until the command ends */
+    struct payment_row payment; /* its first attempt, when amount is more than zero */
 };
 
 /*
@@ -80,8 +80,9 @@ RESULT order_session_failed(struct store_tx *tx, struct ledger *ledger, struct p
                             bool again, int64_t next_ms);
 
 /*
- * The attempt's session can be paid no more, by the time that it was made with (ORDER_SESSION_MS), and the provider could not be asked
- * about it: the order ends, its places are free. Only for attempts in state open; otherwise nothing happens.
+ * The attempt's session can be paid no more, by the time that it was made with (ORDER_SESSION_MS), and whether it was paid cannot be
+ * asked: the order ends, its places are free; money that is heard of later is late money. The caller raises an alert. Only for attempts
+ * in state open; otherwise nothing happens.
  */
 RESULT order_session_over(struct store_tx *tx, struct ledger *ledger, struct payment_id payment);
 

@@ -70,8 +70,10 @@ static enum err read_(struct store_tx *tx, void *context)
 
 static enum err order(uint8_t n, uint8_t hold, int64_t account_no)
 {
-    struct order_call c = {
-        .req = {.id = ORDER_ID(n), .hold = HOLD_ID(hold), .account_no = account_no}};
+    struct order_call c = {.req = {.id = ORDER_ID(n),
+                                   .hold = HOLD_ID(hold),
+                                   .account_no = account_no,
+                                   .return_origin = "https://shop.example"}};
     return run(order_, &c);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the provider sends: a session, a refund, a signed event; and the signature header itself. The first byte chooses. */
+/* What the provider sends: a session, a refund, a refusal, a signed event; and the signature header itself. The first byte chooses. */
 #include "sale/payment/stripe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,6 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         INVARIANT(!refund.done || !refund.failed, "a refund has one end");
     if (data[0] == 'e')
         signed_event(rest);
+    if (data[0] == 'k')
+        (void)stripe_says_key_reused(rest);
     if (data[0] == 'h')
         INVARIANT(
             stripe_webhook_read(SPAN_LIT("whsec_fuzz"), rest, SPAN_LIT("{}"), now_ms, &event) != OK,

@@ -244,6 +244,18 @@ enum err stripe_refund_read(struct span json, struct stripe_refund *ret_refund)
     return read_refund(&root, ret_refund);
 }
 
+bool stripe_says_key_reused(struct span json)
+{
+    AUTO(json_doc_free) struct json_doc *doc = NULL;
+    struct json_object root, error;
+    struct span type;
+
+    return json_parse(json, STRIPE_BODY_MAX, &doc) == OK && json_root(doc, &root) == OK &&
+           json_need_object(&root, "error", &error) == OK &&
+           json_need_text(&error, "type", 60, &type) == OK &&
+           span_eq_text(type, "idempotency_error");
+}
+
 static void signature_of(struct span secret, struct span time, struct span body,
                          uint8_t ret_mac[SHA256_BYTES])
 {

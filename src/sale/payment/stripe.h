@@ -19,7 +19,8 @@ enum {
     STRIPE_URL_MAX = 1024,   /* checkout address */
     STRIPE_BODY_MAX = 65536, /* answers and webhooks */
     STRIPE_KEY_MAX = 80,     /* idempotency key of ours */
-    STRIPE_TOLERANCE_MS = 300000
+    STRIPE_TOLERANCE_MS = 300000,
+    STRIPE_KEY_KEPT_MS = 23 * 3600 * 1000 /* a day, and an hour less for the clocks */
 };
 
 /* One call: "POST" or "GET", path with leading slash, form body (empty for GET), our idempotency key (empty for GET). */
@@ -70,6 +71,12 @@ struct stripe_refund {
     struct money amount;
 };
 RESULT stripe_refund_read(struct span json, struct stripe_refund *ret_refund);
+
+/*
+ * Is this the refusal of a key that was used with other words before? Any other refusal (400 to 499) says that nothing was made under
+ * the key: the provider answers a key that succeeded as it did the first time, for at least STRIPE_KEY_KEPT_MS.
+ */
+bool stripe_says_key_reused(struct span json);
 
 enum stripe_event_kind {
     STRIPE_EVENT_OTHER, /* known to be signed, of no interest (or without an id of ours): acknowledge and forget */

@@ -235,9 +235,10 @@ void store_testing_rows(struct store_testing *t)
         " VALUES (" B16("11") ", 0, 0, 1000, 50)",
         "payment (id, order_id, organiser_no, attempt, state, session_ref, "
         "intent_ref, "
-        "amount_minor, currency,"
+        "amount_minor, currency, title, return_origin,"
         " captured_minor, next_ms, created_ms)"
-        " VALUES (" B16("12") ", " B16("11") ", 1, 1, 'captured', 'cs_1', 'pi_1', 1050, 'EUR', 1050, 1, 1)",
+        " VALUES (" B16("12") ", " B16(
+            "11") ", 1, 1, 'captured', 'cs_1', 'pi_1', 1050, 'EUR', 'Show', '', 1050, 1, 1)",
         "refund (id, payment_id, order_id, organiser_no, amount_minor, reason, state, next_ms, "
         "created_ms)"
         " VALUES (" B16("13") ", " B16("12") ", " B16("11") ", 1, 50, 'requested', 'asked', 1, 1)",

@@ -130,7 +130,7 @@ static const struct audited {
     TABLE(organiser, "org", "bitti"),         TABLE(venue, "ven", "biittti"),
     TABLE(plan, "pln", "biiitbbbiti"),        TABLE(event, "evt", "biiiittttiiiiitiiiii"),
     TABLE(category, "cat", "biittii"),        TABLE(sale_order, "ord", "biiibtitiiiii"),
-    TABLE(payment, "pay", "bbiitttitiii"),    TABLE(refund, "rfd", "bbbiittti"),
+    TABLE(payment, "pay", "bbiitttitiiitt"),  TABLE(refund, "rfd", "bbbiittti"),
     TABLE(ticket, "tkt", "biiiiibiiiittibi"), TABLE(scan, "scn", "biiiiibbiiitii"),
     TABLE(account, "acc", "biibbbtbtii"),     TABLE(role_grant, "grt", "biiitiiii"),
     TABLE(device, "dev", "biiittbtii"),

@@ -36,7 +36,6 @@ static enum err read_order(struct store_rows *rows, struct order_row *o)
     o->cancel_ms = store_int(rows, 10); /* NULL reads as 0 */
     o->ended_ms = store_int(rows, 11);
     o->version = store_int(rows, 12);
-    o->return_no = (int)store_int(rows, 13);
     return OK;
 }
 
@@ -176,13 +175,13 @@ static void order_known(struct store_tx *tx, const struct order_row *o,
 enum err store_order_insert(struct store_tx *tx, const struct order_row *o,
                             const struct order_line *lines, size_t count)
 {
-    TRY(store_exec_audited(
-        tx, SQL_order_insert, o->id.b,
-        SQL_ARGS(sv_id(o->id), sv_int(o->organiser_no), sv_int(o->event_no), sv_int(o->account_no),
-                 sv_id(o->hold), sv_str(statuses[o->status]), sv_int(o->amount.amount_minor),
-                 sv_str(o->amount.currency.code), sv_int(o->created_ms), sv_int(o->pay_until_ms),
-                 time_or_null(o->ended_ms), sv_int(o->return_no)),
-        NULL));
+    TRY(store_exec_audited(tx, SQL_order_insert, o->id.b,
+                           SQL_ARGS(sv_id(o->id), sv_int(o->organiser_no), sv_int(o->event_no),
+                                    sv_int(o->account_no), sv_id(o->hold),
+                                    sv_str(statuses[o->status]), sv_int(o->amount.amount_minor),
+                                    sv_str(o->amount.currency.code), sv_int(o->created_ms),
+                                    sv_int(o->pay_until_ms), time_or_null(o->ended_ms)),
+                           NULL));
     for (size_t i = 0; i < count; i++)
         TRY(store_exec(tx, SQL_order_line_insert,
                        SQL_ARGS(sv_id(o->id), sv_int(lines[i].place_no),

@@ -25,7 +25,6 @@ struct order_row {
     int64_t cancel_ms; /* 0: not asked */
     int64_t ended_ms;  /* 0: not ended */
     int64_t version;
-    int return_no; /* which of our origins the fan comes back to; 0: the public one */
 };
 
 struct order_line {

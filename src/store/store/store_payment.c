@@ -55,6 +55,8 @@ static enum err read_payment(struct store_rows *rows, struct payment_row *p)
     p->tries = store_int(rows, 11);
     p->next_ms = store_int(rows, 12);
     p->created_ms = store_int(rows, 13);
+    TRY(read_text(rows, 14, p->title, sizeof p->title));
+    TRY(read_text(rows, 15, p->return_origin, sizeof p->return_origin));
     return OK;
 }
 
@@ -112,6 +114,19 @@ enum err store_payment_newest(struct store_tx *tx, struct order_id order,
     return one_payment(tx, SQL_payment_newest, sv_id(order), ret_row);
 }
 
+enum err store_payment_last(struct store_tx *tx, struct payment_id *ret_id)
+{
+    struct store_rows rows;
+
+    TRY(store_query(tx, SQL_payment_last, NULL, 0, &rows));
+    bool found = store_next(&rows);
+    if (found)
+        store_id(&rows, 0, ret_id->b);
+    TRY(store_rows_end(&rows));
+    ENSURE(found, ERR_NOT_FOUND, "no_payment", "There is no payment yet.");
+    return OK;
+}
+
 enum err store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *out,
                             size_t max, size_t *ret_count)
 {
@@ -126,7 +141,7 @@ enum err store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_
 struct course_columns {
     enum payment_state state;
     struct store_value session_ref, intent_ref; /* NULL unless given */
-    int64_t captured_minor, created_ms;
+    int64_t captured_minor;
 };
 
 static void payment_known(struct store_tx *tx, const struct payment_row *p,
@@ -137,20 +152,20 @@ static void payment_known(struct store_tx *tx, const struct payment_row *p,
                           sv_int(p->attempt), sv_str(payment_states[c->state]), c->session_ref,
                           c->intent_ref, sv_int(p->amount.amount_minor),
                           sv_str(p->amount.currency.code), sv_int(c->captured_minor),
-                          sv_int(p->refunded_minor), sv_int(c->created_ms)));
+                          sv_int(p->refunded_minor), sv_int(p->created_ms), sv_str(p->title),
+                          sv_str(p->return_origin)));
 }
 
 enum err store_payment_insert(struct store_tx *tx, const struct payment_row *p)
 {
-    int64_t now_ms = store_now_ms(tx);
-    const struct course_columns made = {.state = PAYMENT_OPEN, .created_ms = now_ms};
+    const struct course_columns made = {.state = PAYMENT_OPEN};
 
-    TRY(store_exec_audited(tx, SQL_payment_insert, p->id.b,
-                           SQL_ARGS(sv_id(p->id), sv_id(p->order), sv_int(p->organiser_no),
-                                    sv_int(p->attempt), sv_int(p->amount.amount_minor),
-                                    sv_str(p->amount.currency.code), sv_int(p->next_ms),
-                                    sv_int(now_ms)),
-                           NULL));
+    TRY(store_exec_audited(
+        tx, SQL_payment_insert, p->id.b,
+        SQL_ARGS(sv_id(p->id), sv_id(p->order), sv_int(p->organiser_no), sv_int(p->attempt),
+                 sv_int(p->amount.amount_minor), sv_str(p->amount.currency.code), sv_str(p->title),
+                 sv_str(p->return_origin), sv_int(p->next_ms), sv_int(p->created_ms)),
+        NULL));
     payment_known(tx, p, &made);
     return OK;
 }
@@ -163,9 +178,8 @@ enum err store_payment_set_captured(struct store_tx *tx, const struct payment_ro
     const struct course_columns captured = {.state = PAYMENT_CAPTURED,
                                             .session_ref = sv_str(session_ref),
                                             .intent_ref = sv_str(intent_ref),
-                                            .captured_minor = captured_minor,
-                                            .created_ms = p->created_ms};
-    bool late = p->state == PAYMENT_EXPIRED || p->state == PAYMENT_FAILED;
+                                            .captured_minor = captured_minor};
+    bool late = p->state == PAYMENT_EXPIRED;
     int64_t changed;
 
     TRY(store_exec_audited(tx, late ? SQL_payment_set_captured_late : SQL_payment_set_captured,

@@ -5,7 +5,7 @@
 /* store_payment - rows of payments, refunds and postings, as values. Rules are in sale/payment. */
 #include "store/store/store.h"
 
-enum { PAYMENT_REF_MAX = 128 };
+enum { PAYMENT_REF_MAX = 128, PAYMENT_TITLE_MAX = 200, PAYMENT_ORIGIN_MAX = 300 };
 
 enum payment_state {
     PAYMENT_OPEN,     /* it may bring money */
@@ -27,6 +27,8 @@ struct payment_row {
     int64_t captured_minor, refunded_minor;
     int64_t tries, next_ms;
     int64_t created_ms;
+    char title[PAYMENT_TITLE_MAX];          /* what the provider's page says is paid for */
+    char return_origin[PAYMENT_ORIGIN_MAX]; /* of the page that the fan comes back to */
 };
 
 struct refund_row {
@@ -49,14 +51,16 @@ const char *refund_state_name(enum refund_state state);
 RESULT store_payment_by_id(struct store_tx *tx, struct payment_id id, struct payment_row *ret_row);
 RESULT store_payment_newest(struct store_tx *tx, struct order_id order,
                             struct payment_row *ret_row);
+/* The one that was made last, by its id. */
+RESULT store_payment_last(struct store_tx *tx, struct payment_id *ret_id);
 /* Those that settlement must look at, earliest first; at most max. */
 RESULT store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *rows, size_t max,
                           size_t *ret_count);
 
-/* A new attempt in state open, made now, that settlement looks at at row->next_ms. Needs its ledger entry. */
+/* A new attempt in state open, that settlement looks at at row->next_ms. Needs its ledger entry. */
 RESULT store_payment_insert(struct store_tx *tx, const struct payment_row *row);
 /*
- * The payment is one that was read in this transaction. From any other state; ERR_CONFLICT "payment_state" when it is captured, or not
+ * The payment is one that was read in this transaction. Open or expired; ERR_CONFLICT "payment_state" when it is captured, or not
  * what was read.
  */
 RESULT store_payment_set_captured(struct store_tx *tx, const struct payment_row *payment,

@@ -24,8 +24,8 @@
     B16(id) ", 1, 1, 1, " sequence ", " B32("20") ", " B16("14") ", " admission ", " admitted ", " conflict ", 'ok', 1, 1)"
 #define PAYMENT(id, attempt, past, state) \
     "INSERT INTO payment (id, order_id, organiser_no, attempt, past_attempt, state, amount_minor, currency," \
-    " next_ms, created_ms) VALUES (" \
-    B16(id) ", " B16("11") ", 1, " attempt ", " past ", '" state "', 1050, 'EUR', 1, 1)"
+    " title, return_origin, next_ms, created_ms) VALUES (" \
+    B16(id) ", " B16("11") ", 1, " attempt ", " past ", '" state "', 1050, 'EUR', '', '', 1, 1)"
 #define ORDER(id, hold, amount) \
     "INSERT INTO sale_order (id, organiser_no, event_no, account_no, hold_id, status, amount_minor, currency, created_ms," \
     " pay_until_ms) VALUES (" B16(id) ", 1, 1, 1, " hold ", 'awaiting_payment', " amount ", 'EUR', 1, 2)"

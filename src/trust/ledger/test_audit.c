@@ -76,8 +76,8 @@ static const char *const rows[] = {
     "INSERT INTO order_line VALUES (" ID_OF(06) ", 0, 0, 4000, 200)",
     "INSERT INTO payment (id, order_id, organiser_no, attempt, state, session_ref, "
     "intent_ref, "
-    "amount_minor, currency, captured_minor, next_ms, created_ms) VALUES (" ID_OF(07) ", " ID_OF(
-        06) ", 1, 1, 'captured', 'cs', 'pi', 4200, 'EUR', 4200, 0, 0)",
+    "amount_minor, currency, title, return_origin, captured_minor, next_ms, created_ms) VALUES "
+    "(" ID_OF(07) ", " ID_OF(06) ", 1, 1, 'captured', 'cs', 'pi', 4200, 'EUR', '', '', 4200, 0, 0)",
     "INSERT INTO posting VALUES (" ID_OF(07) ", 0, " ID_OF(06) ", 'provider', 4200, 'EUR', 0)",
     "INSERT INTO posting VALUES (" ID_OF(07) ", 1, " ID_OF(06) ", 'sales', -4200, 'EUR', 0)",
     "INSERT INTO ticket (id, organiser_no, event_no, place_no, live_place_no, generation, "

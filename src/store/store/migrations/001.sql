@@ -239,7 +239,6 @@ CREATE TABLE sale_order (
     currency @TEXT@ NOT NULL CHECK (length(currency) = 3),
     created_ms @INT@ NOT NULL,
     pay_until_ms @INT@ NOT NULL,             -- then the provider is asked to expire the session
-    return_no @INT@ NOT NULL DEFAULT 0 CHECK (return_no BETWEEN 0 AND 7), -- which of our origins the fan comes back to
     cancel_ms @INT@,                         -- the fan asked for the end
     ended_ms @INT@,
     version @INT@ NOT NULL DEFAULT 1
@@ -269,6 +268,8 @@ CREATE TABLE payment (
     intent_ref @TEXT@,                       -- provider's payment intent
     amount_minor @INT@ NOT NULL CHECK (amount_minor > 0),
     currency @TEXT@ NOT NULL,
+    title @TEXT@ NOT NULL,                   -- what the provider's page says is paid for, and
+    return_origin @TEXT@ NOT NULL,           -- where it sends the fan back to: the words of its question, for ever
     captured_minor @INT@ NOT NULL DEFAULT 0 CHECK (captured_minor BETWEEN 0 AND amount_minor),
     refunded_minor @INT@ NOT NULL DEFAULT 0 CHECK (refunded_minor BETWEEN 0 AND captured_minor),
     tries @INT@ NOT NULL DEFAULT 0,
