@@ -18,7 +18,7 @@ enum {
     HANDOVER_COMMANDS = 12,
     /* Everybody waits for the writer: on two processors it spent as long waiting for its turn as at work. */
     WRITER_NICE = -10,
-    PAGES_BYTES = 62 << 20, /* the database's pages in memory come to about this */
+    PAGES_BYTES = 26 << 20, /* the database's pages in memory come to about this */
 };
 
 struct lane {
