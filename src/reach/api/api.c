@@ -196,6 +196,12 @@ void api_order_opened(struct api *api, struct order_id order, const char *url)
         ticker_order_opened(api->ticker, order, url);
 }
 
+void api_orders_told(struct api *api)
+{
+    http_finish_many(api->opened);
+    api->opened = NULL;
+}
+
 void api_committed(struct api *api, const struct store_note *notes, size_t count)
 {
     bool mails = false;

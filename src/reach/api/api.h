@@ -69,8 +69,9 @@ extern const char *const api_csp;
 
 /* On the writer thread, when the commands of a batch are done: their answers go to the loops. */
 void api_ended(struct api *api);
-/* settlement_config.opened. */
+/* settlement_config.opened and .told: who waited for these pages is answered, all at once. */
 void api_order_opened(struct api *api, struct order_id order, const char *url);
+void api_orders_told(struct api *api);
 /* What the writer committed: wakes streams, waiting readers and settlement. On the writer thread. */
 void api_committed(struct api *api, const struct store_note *notes, size_t count);
 

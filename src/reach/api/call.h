@@ -129,8 +129,9 @@ struct api {
     struct pool *pool, *hashers;
     struct ticker *ticker;
     struct http_exchange
-        *ended; /* of the batch whose commands are being done; the writer thread's */
-    bool open;  /* atomic: pool, ticker and writer are there */
+        *ended, /* of the batch whose commands are being done; the writer thread's */
+        *opened; /* whose payment pages are known since the last api_orders_told; the thread's that tells of them */
+    bool open; /* atomic: pool, ticker and writer are there */
 };
 
 /* A reader of this thread. */
@@ -215,7 +216,7 @@ void ticker_free(struct ticker *t);
 void ticker_notes(struct ticker *t, const struct store_note *notes, size_t count);
 /* As a note that said so. */
 void ticker_order_changed(struct ticker *t, struct order_id id);
-/* It can be paid there now; settlement_page says so already. Any thread. */
+/* It can be paid there now; settlement_page says so already. The answers wait for api_orders_told. */
 void ticker_order_opened(struct ticker *t, struct order_id id, const char *url);
 /* Publish changes of this event's availability from now on. */
 RESULT ticker_watch_event(struct ticker *t, int64_t event_no, struct seat_map *map);
@@ -256,7 +257,7 @@ RESULT call_map(struct call *c, int64_t event_no, struct seat_map **ret_map);
 void api_shape_alert(struct json_writer *w, const struct alert_row *alert);
 /* Answer a call that waited for this order with what was read of it (c->tx is the ticker's snapshot), and finish its exchange. */
 void call_answer_waiting(struct call *c, enum err read, const struct order_row *row);
-/* The same for an order whose payment page is known since just now, from memory, on the call's loop. Any thread. */
+/* The same for an order whose payment page is known since just now, from memory, on the call's loop after api_orders_told. */
 RESULT call_answer_opened(struct call *c, const struct recent_order *order, const char *url,
                           const struct scene *scene);
 /* The data of an SSE event of availability. */

@@ -323,13 +323,19 @@ static void answer_call(void *context)
     call_free(c);
 }
 
-/* Leave it with the loop, which is told of all calls of a batch at once. On the writer thread. */
-static void answer_with_batch(struct call *c)
+/* Leave it with the loop, which is told of all calls of the list at once. */
+static void answer_with(struct call *c, struct http_exchange **list)
 {
     c->x->complete = answer_call;
     c->x->complete_context = c;
-    c->x->next = c->api->ended;
-    c->api->ended = c->x;
+    c->x->next = *list;
+    *list = c->x;
+}
+
+/* On the writer thread. */
+static void answer_with_batch(struct call *c)
+{
+    answer_with(c, &c->api->ended);
 }
 
 /* The exchange is deferred. False when it must be answered now. Else the ticker owns the call: nothing of it is touched afterwards. */
@@ -464,7 +470,7 @@ enum err call_answer_opened(struct call *c, const struct recent_order *order, co
     c->finally = opened_finally;
     c->show = opened_show;
     c->command.error.code = OK;
-    http_finish_with(c->x, answer_call, c);
+    answer_with(c, &c->api->opened);
     return OK;
 }
 

@@ -133,6 +133,13 @@ static void on_opened(void *context, struct order_id order, const char *url)
         api_order_opened(app->api, order, url);
 }
 
+static void on_told(void *context)
+{
+    struct app *app = context;
+    if (app->api)
+        api_orders_told(app->api);
+}
+
 static void on_ended(void *context)
 {
     struct app *app = context;
@@ -362,6 +369,7 @@ static enum err open_settlement(struct app *app)
                                              .mail_from = s->mail_from,
                                              .maps = app->maps,
                                              .opened = on_opened,
+                                             .told = on_told,
                                              .opened_context = app,
                                              .mail = s->mail_url[0] || app->mail_dir[0],
                                              .provider = s->provider_origin[0] != '\0'};

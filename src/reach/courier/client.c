@@ -30,6 +30,10 @@ struct courier_client {
     void *context;
     atomic_bool closing;
 
+    pthread_mutex_t rest_lock; /* held while rested runs */
+    void (*rested)(void *context);
+    void *rested_context;
+
     pthread_mutex_t lock; /* what follows */
     bool dead;
     uint32_t first_free; /* as next_free */
@@ -85,16 +89,43 @@ static void end_all(struct courier_client *c)
     }
 }
 
+static void rest(struct courier_client *c)
+{
+    pthread_mutex_lock(&c->rest_lock);
+    if (c->rested)
+        c->rested(c->rested_context);
+    pthread_mutex_unlock(&c->rest_lock);
+}
+
+/* The next answer. A rest before it waits for one, when some were handed out since the last. */
+static enum err next_answer(struct courier_client *c, size_t *burst, struct proc_frame *ret_frame)
+{
+    enum err e = ERR_EXPIRED;
+
+    if (*burst > 0 && *burst < COURIER_BURST_MAX)
+        e = proc_receive(c->fd, c->room, 0, ret_frame);
+    if (e == ERR_EXPIRED) {
+        if (*burst > 0)
+            rest(c);
+        *burst = 0;
+        e = proc_receive(c->fd, c->room, -1, ret_frame);
+    }
+    ++*burst;
+    return e;
+}
+
 static void *read_answers(void *context)
 {
     struct courier_client *c = context;
     struct proc_frame frame;
+    size_t burst = 0;
     enum err e;
 
-    while ((e = proc_receive(c->fd, c->room, -1, &frame)) == OK || e == ERR_INVALID)
+    while ((e = next_answer(c, &burst, &frame)) == OK || e == ERR_INVALID)
         if (e == OK)
             deliver(c, &frame);
     end_all(c);
+    rest(c);
     if (!atomic_load(&c->closing) && c->gone)
         c->gone(c->context);
     return NULL;
@@ -147,17 +178,27 @@ enum err courier_open(int fd, const struct courier_config *config, void (*gone)(
         c->slots[i].next_free = i + 1 < COURIER_OUTSTANDING_MAX ? i + 2 : 0;
     c->first_free = 1;
     pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->rest_lock, NULL);
     enum err e = set_up(c, config);
     if (e == OK)
         e = thread_start(&c->reader, "courier answers", read_answers, c);
     if (e != OK) {
         close(fd);
+        pthread_mutex_destroy(&c->rest_lock);
         pthread_mutex_destroy(&c->lock);
         free(c);
         return e;
     }
     *ret_client = c;
     return OK;
+}
+
+void courier_on_rest(struct courier_client *c, void (*rested)(void *context), void *context)
+{
+    pthread_mutex_lock(&c->rest_lock);
+    c->rested = rested;
+    c->rested_context = context;
+    pthread_mutex_unlock(&c->rest_lock);
 }
 
 void courier_close(struct courier_client *c)
@@ -168,6 +209,7 @@ void courier_close(struct courier_client *c)
     shutdown(c->fd, SHUT_RDWR);
     pthread_join(c->reader, NULL);
     close(c->fd);
+    pthread_mutex_destroy(&c->rest_lock);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

@@ -32,6 +32,7 @@ enum {
     COURIER_ACTIVE_MAX = 256,      /* calls on the network at once; the rest waits */
     COURIER_OUTSTANDING_MAX = 512, /* calls taken and not ended; more are refused */
     COURIER_DEADLINE_MAX_MS = 120 * 1000,
+    COURIER_BURST_MAX = 16, /* answers handed out without a rest */
     COURIER_ADDRESS_MAX = 254,
     COURIER_WORD_MAX = 64,
 };
@@ -114,6 +115,11 @@ struct courier_client;
  */
 RESULT courier_open(int fd, const struct courier_config *config, void (*gone)(void *context),
                     void *context, struct courier_client **ret_client);
+/*
+ * rested is called on the client's thread when it has no more answers to hand out at the moment, and at least after every
+ * COURIER_BURST_MAX of them: who hands many answers on can do so at once. NULL: nobody. Once it returns, the one before is not called.
+ */
+void courier_on_rest(struct courier_client *client, void (*rested)(void *context), void *context);
 /* Ends the process's socket; what is outstanding ends COURIER_UNCERTAIN before this returns. NULL is fine. */
 void courier_close(struct courier_client *client);
 

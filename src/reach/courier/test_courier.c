@@ -413,6 +413,61 @@ static void answers_come_back(void **state)
     assert_int_equal(e->answer.retry_after_s, 7);
 }
 
+/* How many answers had come at each rest. */
+struct rests {
+    struct ending answers;
+    int at[64], count;
+};
+
+static void on_rest(void *context)
+{
+    struct rests *rests = context;
+
+    pthread_mutex_lock(&rests->answers.lock);
+    if (rests->count < (int)COUNT_OF(rests->at))
+        rests->at[rests->count++] = rests->answers.count;
+    pthread_cond_broadcast(&rests->answers.some);
+    pthread_mutex_unlock(&rests->answers.lock);
+}
+
+static void submit_many(struct rig *r, struct ending *e, int count)
+{
+    const struct courier_call c = {
+        .method = "GET", .path = "/ok", .deadline_ms = PATIENCE_MS, .done = on_done, .context = e};
+
+    for (int i = 0; i < count; i++)
+        assert_int_equal(courier_submit(r->client, &c), OK);
+    await(e, count);
+}
+
+static void a_rest_comes_after_the_last_answer_and_before_too_many(void **state)
+{
+    enum { CALLS = 40 };
+    static struct rests rests;
+    struct timespec until;
+    struct rig *r = *state;
+
+    memset(&rests, 0, sizeof rests);
+    ending_init(&rests.answers);
+    courier_on_rest(r->client, on_rest, &rests);
+    submit_many(r, &rests.answers, CALLS);
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_sec += PATIENCE_MS / 1000;
+    pthread_mutex_lock(&rests.answers.lock);
+    while (rests.count == 0 || rests.at[rests.count - 1] < CALLS)
+        if (pthread_cond_timedwait(&rests.answers.some, &rests.answers.lock, &until) != 0)
+            fail_msg("no rest after the last answer");
+    int count = rests.count;
+    pthread_mutex_unlock(&rests.answers.lock);
+    for (int i = 0, before = 0; i < count; before = rests.at[i++])
+        assert_true(rests.at[i] > before && rests.at[i] - before <= COURIER_BURST_MAX);
+
+    courier_on_rest(r->client, NULL, NULL);
+    ending_init(&rests.answers);
+    submit_many(r, &rests.answers, 2);
+    assert_int_equal(rests.count, count);
+}
+
 /* The process uses what it made for a call again for others: nothing of the call may be left in it. */
 static void a_call_keeps_nothing_of_the_one_before(void **state)
 {
@@ -813,6 +868,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_call_keeps_nothing_of_the_one_before, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rest_comes_after_the_last_answer_and_before_too_many,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_redirect_is_not_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_cut_short_is_uncertain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_too_long_is_uncertain, set_up, tear_down),

@@ -55,8 +55,21 @@ static void tell(struct flight *f, const char *url)
     struct settlement *s = f->s;
 
     pthread_mutex_lock(&s->telling);
-    if (!s->silent && s->config.opened)
+    if (!s->silent && s->config.opened) {
         s->config.opened(s->config.opened_context, f->order, url);
+        s->told = true;
+    }
+    pthread_mutex_unlock(&s->telling);
+}
+
+void settlement_rested(void *settlement)
+{
+    struct settlement *s = settlement;
+
+    pthread_mutex_lock(&s->telling);
+    if (s->told)
+        s->config.told(s->config.opened_context);
+    s->told = false;
     pthread_mutex_unlock(&s->telling);
 }
 

@@ -63,7 +63,7 @@ struct settlement {
     pthread_t thread;
 
     pthread_mutex_t telling; /* held while config.opened runs */
-    bool silent;             /* under it: nobody is told any more */
+    bool silent, told; /* under it: nobody is told any more; somebody was, since the last rest */
 
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t some;  /* monotonic */
@@ -117,6 +117,9 @@ void flight_ask_soon(struct flight *f);
  * intent_ref: for ASK_REFUND. ERR_BUSY when the courier has too much: then nothing was sent, and the flight has ended.
  */
 enum err flight_ask(struct flight *f, const struct payment_row *attempt, const char *intent_ref);
+
+/* On the courier's thread: whoever was told of pages is told that it was all for now. */
+void settlement_rested(void *settlement);
 
 /* 1 s, 2 s, 4 s, ... at most a minute. */
 int64_t backoff_ms(int64_t tries);

@@ -443,6 +443,7 @@ enum err settlement_start(const struct settlement_config *config, struct settlem
         settlement_free(s);
         return e;
     }
+    courier_on_rest(s->config.courier, settlement_rested, s);
     *ret = s;
     return OK;
 }
@@ -459,6 +460,8 @@ void settlement_stop(struct settlement *s)
     pthread_mutex_lock(&s->telling);
     s->silent = true;
     pthread_mutex_unlock(&s->telling);
+    settlement_rested(s);
+    courier_on_rest(s->config.courier, NULL, NULL);
     /* Flights that wait for the thread end here; others when their answers come. */
     for (;;) {
         pthread_mutex_lock(&s->lock);

@@ -54,6 +54,7 @@ struct settlement_config {
     bool provider;            /* false: there is none to ask, and orders that need payment end */
     /* This order can be paid at this address now (borrowed). On the courier's thread; not after settlement_stop. May be NULL. */
     void (*opened)(void *context, struct order_id order, const char *url);
+    void (*told)(void *context); /* after one or more of them, soon; with opened */
     void *opened_context;
 };
 

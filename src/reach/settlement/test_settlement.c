@@ -141,6 +141,26 @@ static enum err make_account(struct store_tx *tx, void *context)
     return auth_account_create(tx, &auth, &req, context);
 }
 
+/* On the courier's thread: pages told, and of how many it was said that this was all for now. */
+static struct {
+    _Atomic int opened, told;
+    struct order_id last;
+} heard;
+
+static void on_opened(void *context, struct order_id order, const char *url)
+{
+    (void)context;
+    assert_non_null(strstr(url, "/pay/"));
+    heard.last = order;
+    atomic_fetch_add(&heard.opened, 1);
+}
+
+static void on_told(void *context)
+{
+    (void)context;
+    atomic_store(&heard.told, atomic_load(&heard.opened));
+}
+
 static void start_settlement_with(size_t calls_max)
 {
     const struct settlement_config config = {.store = fix.t.store,
@@ -154,6 +174,8 @@ static void start_settlement_with(size_t calls_max)
                                              .mail_from = "shop@example.org",
                                              .maps = w.maps,
                                              .mail = true,
+                                             .opened = on_opened,
+                                             .told = on_told,
                                              .calls_max = calls_max,
                                              .call_ms = CALL_MS,
                                              .provider = true};
@@ -196,6 +218,8 @@ static int set_up(void **state)
     struct event_request req = fix_event_request(1, 1);
 
     memset(&w, 0, sizeof w);
+    atomic_store(&heard.opened, 0);
+    atomic_store(&heard.told, 0);
     w.origin = "https://shop.example.org";
     (void)snprintf(w.dir, sizeof w.dir, "/tmp/settlement-test-XXXXXX");
     assert_non_null(mkdtemp(w.dir));
@@ -490,6 +514,9 @@ static void an_offered_attempt_is_asked_for_once(void **state)
     offer(&q, 1);
     EVENTUALLY(has_page(&q));
     assert_int_equal(q.payment.attempt, 1);
+    EVENTUALLY(atomic_load(&heard.told) == 2); /* one page each, told and told of */
+    assert_int_equal(atomic_load(&heard.opened), 2);
+    assert_true(order_id_eq(heard.last, q.id));
     assert_int_equal(pay_with(q.url, "4242424242424242"), 303);
     advance(AFTER_LOOK_MS);
     EVENTUALLY(STATUS(&q) == ORDER_PAID);
