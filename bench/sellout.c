@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "copies.h"
 #include "sale.h"
 
 enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000 };
@@ -26,8 +27,16 @@ static void kill_now(void *context)
                kill_now, k);
 }
 
+/* What goes on beside the sale. */
+struct beside {
+    bool kill, backup;
+    unsigned kills;
+    struct copying copying;
+};
+
 static void write_violations(const struct sale *s, const struct stage *stage,
-                             const struct findings *f, struct json_writer *w)
+                             const struct findings *f, const struct beside *beside,
+                             struct json_writer *w)
 {
     const struct sale_score *score = sale_score(s);
 
@@ -36,24 +45,40 @@ static void write_violations(const struct sale *s, const struct stage *stage,
     json_w_kv_bool(w, "audit_clean", f->audit == 0);
     json_w_kv_i64(w, "unsold", (int64_t)stage->places - f->sold_places);
     json_w_kv_i64(w, "violations",
-                  findings_total(f) + score->double_sold + (f->tickets != score->tickets));
+                  findings_total(f) + score->double_sold + (f->tickets != score->tickets) +
+                      (beside->backup && !beside->copying.sound));
 }
 
-/* Returns the kills. */
-static unsigned sell(struct rig *r, struct sale *s, bool kill)
+static void sell(struct rig *r, struct sale *s, struct beside *beside)
 {
     struct killer killer = {r, s, 0};
+    struct copies *copies = beside->backup ? copies_begin(&r->world) : NULL;
 
     sale_begin(s);
-    if (kill)
+    if (beside->kill)
         wire_after(r->wire, KILL_FIRST_US, kill_now, &killer);
     while (sale_running(s))
         wire_turn(r->wire, 1000);
-    return killer.kills;
+    beside->kills = killer.kills;
+    if (copies)
+        copies_end(copies, &beside->copying);
+}
+
+static void write_beside(const struct beside *b, struct json_writer *w)
+{
+    json_w_kv_i64(w, "kills", b->kills);
+    if (!b->backup)
+        return;
+    json_w_kv_object(w, "backup");
+    json_w_kv_i64(w, "copies", b->copying.count);
+    write_number(w, "seconds", b->copying.seconds);
+    json_w_kv_i64(w, "bytes", b->copying.bytes);
+    json_w_kv_bool(w, "sound", b->copying.sound);
+    json_w_end(w);
 }
 
 static void sellout(const struct rig_wish *rig_wish, unsigned seats, struct sale_wish *wish,
-                    bool kill, struct json_writer *w)
+                    struct beside *beside, struct json_writer *w)
 {
     struct rig r;
     struct house house;
@@ -77,7 +102,7 @@ static void sellout(const struct rig_wish *rig_wish, unsigned seats, struct sale
     struct sale *s = sale_new(&r, wish);
     say("selling %u seats", stage.places);
     struct cost cost = cost_now(&r);
-    unsigned kills = sell(&r, s, kill);
+    sell(&r, s, beside);
     cost = cost_since(&r, &cost);
     (void)world_rss_kb(&r.world);
     world_stop(&r.world);
@@ -88,13 +113,13 @@ static void sellout(const struct rig_wish *rig_wish, unsigned seats, struct sale
     sale_write(s, w);
     json_w_kv_i64(w, "provider_ms", rig_wish->provider_ms);
     json_w_kv_i64(w, "connections", (int64_t)rig_wish->connections);
-    json_w_kv_i64(w, "kills", kills);
+    write_beside(beside, w);
     json_w_kv_i64(w, "refunds", provider_refunds(r.provider));
     cost_write(&cost, w);
     json_w_kv_i64(w, "server_rss_peak_kb", r.world.rss_peak_kb);
     write_number(w, "floor_sales_per_s", floor);
     write_number(w, "ratio_to_floor", sale_per_s(s) / floor);
-    write_violations(s, &stage, &f, w);
+    write_violations(s, &stage, &f, beside, w);
     sale_free(s);
     free(fans);
     rig_end(&r);
@@ -110,12 +135,13 @@ static void sellout_command_run(struct arguments *a, struct json_writer *w)
                              .per_order =
                                  arguments_number(a, "--per-order", 2, 1, SALE_PER_ORDER_MAX)};
     unsigned seats = arguments_number(a, "--seats", 2000, 100, 250000);
-    bool kill = arguments_flag(a, "--kill");
+    struct beside beside = {.kill = arguments_flag(a, "--kill"),
+                            .backup = arguments_flag(a, "--backup")};
 
     wish.apart = arguments_flag(a, "--apart");
     rig_wish.connections = arguments_number(a, "--connections", wish.buyers, 1, 10000);
     arguments_end(a);
-    sellout(&rig_wish, seats, &wish, kill, w);
+    sellout(&rig_wish, seats, &wish, &beside, w);
 }
 
 const struct bench_command sellout_command = {
@@ -128,6 +154,7 @@ const struct bench_command sellout_command = {
         "  --provider-ms L   the provider's latency (0)\n"
         "  --connections C   keep-alive connections (as many as buyers)\n"
         "  --apart           order first, then wait for the payment page by a request of its own\n"
+        "  --backup          the database is backed up again and again meanwhile\n"
         "  --kill            kill -9 the server at random instants, start it again, go on\n"
         "  --keep            leave the data directory where it is\n",
     .run = sellout_command_run,

@@ -55,6 +55,13 @@ def killed():
     assert figures["kills"] > 0, figures
 
 
+@tap.test("the same while the database is backed up")
+def backed_up():
+    figures = bench("sellout", "--seats", "600", "--buyers", "16", "--backup")
+    sold_out(figures)
+    assert figures["backup"]["copies"] > 0 and figures["backup"]["sound"] and figures["backup"]["bytes"] > 100000, figures["backup"]
+
+
 @tap.test("the doors: as fast as it goes, alone, at a rate, beside a sale, and scans that were stored")
 def gate():
     figures = bench("gate", "--tickets", "150", "--scanners", "5", "--rate", "100", "--seconds", "1", "--offline", "400", "--sellout",
