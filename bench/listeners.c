@@ -122,7 +122,21 @@ static size_t find_event(struct listeners *l, const struct ear *ear, uint64_t ve
     return l->event_count;
 }
 
-static void take_event(struct listeners *l, struct ear *ear, uint64_t version, struct span data)
+/* The rest of the line that begins with these words, somewhere in the frame; empty without one. */
+static struct span line_of(struct span frame, const char *words)
+{
+    size_t len = strlen(words);
+
+    while (frame.len) {
+        size_t end = span_find(frame, '\n');
+        if (end >= len && memcmp(frame.data, words, len) == 0)
+            return span_sub(frame, len, end - len);
+        frame = span_sub(frame, end + 1, frame.len);
+    }
+    return frame;
+}
+
+static void take_event(struct listeners *l, struct ear *ear, uint64_t version, struct span frame)
 {
     size_t i = find_event(l, ear, version);
 
@@ -139,7 +153,7 @@ static void take_event(struct listeners *l, struct ear *ear, uint64_t version, s
     l->result.delivered++;
     __atomic_store_n(&l->result.last_us, now_us(), __ATOMIC_RELEASE);
     if (ear == l->ears) {
-        keep_changes(l, &l->events[i], data);
+        keep_changes(l, &l->events[i], line_of(frame, "data: "));
         l->result.events++;
         __atomic_store_n(&l->heard, version, __ATOMIC_RELEASE);
     }
@@ -148,20 +162,6 @@ static void take_event(struct listeners *l, struct ear *ear, uint64_t version, s
     l->arrivals = more(l->arrivals, l->arrival_count, &l->arrival_cap, sizeof *l->arrivals);
     l->arrivals[l->arrival_count++] =
         (struct arrival){(uint32_t)i, (uint32_t)(l->result.last_us - l->began_us)};
-}
-
-/* The rest of the line that begins with these words, somewhere in the frame; empty without one. */
-static struct span line_of(struct span frame, const char *words)
-{
-    size_t len = strlen(words);
-
-    while (frame.len) {
-        size_t end = span_find(frame, '\n');
-        if (end >= len && memcmp(frame.data, words, len) == 0)
-            return span_sub(frame, len, end - len);
-        frame = span_sub(frame, end + 1, frame.len);
-    }
-    return frame;
 }
 
 static void take_frame(struct listeners *l, struct ear *ear, struct span frame)
@@ -175,10 +175,20 @@ static void take_frame(struct listeners *l, struct ear *ear, struct span frame)
     }
     if (span_eq_text(event, "places")) {
         must(text_to_u64(line_of(frame, "id: "), &version), "an event's id");
-        take_event(l, ear, version, line_of(frame, "data: "));
+        take_event(l, ear, version, frame);
     } else if (span_eq_text(event, "refresh") && ear == l->ears) {
         __atomic_add_fetch(&l->refreshes, 1, __ATOMIC_RELEASE);
     }
+}
+
+/* Of the empty line that ends a frame; NULL while it has not come. Line by line: memmem goes byte by byte for so short a word. */
+static const uint8_t *frame_end(struct span in)
+{
+    const uint8_t *at = in.data, *end = in.data + in.len;
+
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL && at + 1 < end && at[1] != '\n')
+        at++;
+    return at && at + 1 < end ? at : NULL;
 }
 
 /* How much of it was whole. */
@@ -189,7 +199,8 @@ static size_t take_frames(struct listeners *l, struct ear *ear, struct span in)
     while (taken < in.len) {
         struct span rest = span_sub(in, taken, in.len);
         const char *ending = ear->answered ? "\n\n" : "\r\n\r\n";
-        const uint8_t *end = memmem(rest.data, rest.len, ending, strlen(ending));
+        const uint8_t *end =
+            ear->answered ? frame_end(rest) : memmem(rest.data, rest.len, ending, strlen(ending));
         if (!end)
             break;
         size_t len = (size_t)(end - rest.data);

@@ -461,6 +461,7 @@ static enum err open_server(struct app *app)
             (struct http_listener){app->tls_host, app->tls_port, app->tls};
     int64_t loops = setting_number(s->server_loops);
     config.loops = loops >= 1 && loops <= HTTP_LOOPS_MAX ? (unsigned)loops : 2;
+    config.sse.threads = config.loops < HTTP_SSE_THREADS_MAX ? config.loops : HTTP_SSE_THREADS_MAX;
     config.nice = LOOPS_NICE;
     config.limits.connections_per_client_max =
         (size_t)setting_number(s->limits_connections_per_client);

@@ -31,7 +31,7 @@ void http_config_init(struct http_config *config)
         .rng = rng_system(),
         .csp = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         .problem_base = "/problems/",
-        .sse = {.stream_max_ms = 3600 * 1000, .streams_max = 16384},
+        .sse = {.stream_max_ms = 3600 * 1000, .streams_max = 16384, .threads = 2},
     };
 }
 

@@ -2,6 +2,8 @@
 #include "reach/http/sse.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -59,7 +61,8 @@ struct sse_item {
     char last_id[LAST_ID_MAX];
 };
 
-struct http_sse {
+/* One thread and the listeners that it tells. */
+struct sse_thread {
     struct http_server *server;
     pthread_t thread;
     bool started;
@@ -77,6 +80,12 @@ struct http_sse {
     struct sse_message *ping;
     int64_t now_ms;
     uint64_t adopted;
+};
+
+struct http_sse {
+    size_t count;
+    atomic_size_t next; /* whose the next listener is */
+    struct sse_thread threads[HTTP_SSE_THREADS_MAX];
 };
 
 /* --- Wire form ------------------------------------------------------------------------------------------------------ */
@@ -142,7 +151,7 @@ static void message_drop(struct sse_message *m)
 
 /* --- From other threads --------------------------------------------------------------------------------------------- */
 
-static void wake(struct http_sse *sse)
+static void wake(struct sse_thread *sse)
 {
     uint64_t one = 1;
     ssize_t n = write(sse->wake, &one, sizeof one);
@@ -150,7 +159,7 @@ static void wake(struct http_sse *sse)
 }
 
 /* False when too much waits already; connections are always taken. */
-static bool post(struct http_sse *sse, struct sse_item *item)
+static bool post(struct sse_thread *sse, struct sse_item *item)
 {
     size_t bytes = item->message ? sizeof *item + item->message->len : 0;
     pthread_mutex_lock(&sse->lock);
@@ -167,21 +176,17 @@ static bool post(struct http_sse *sse, struct sse_item *item)
     return fits;
 }
 
-enum err http_sse_publish(struct http_sse *sse, struct span channel, struct span id,
-                          struct span event, struct span data)
+static enum err publish(struct sse_thread *sse, struct span channel, struct span text)
 {
-    AUTO(buf_done) struct buf text;
     struct sse_item *item;
 
-    buf_init(&text, 8 * HTTP_SSE_EVENT_MAX); /* an empty line of data costs seven bytes */
     ENSURE(!atomic_load(&sse->stopping), ERR_BUSY, "streams_ended", "The server is stopping.");
-    TRY(http_sse_format(&text, id, event, data));
     item = calloc(1, sizeof *item);
     ENSURE(item, ERR_NOMEM, "no_memory", "No memory for an event.");
     item->fd = -1;
     enum err code = span_to_text(channel, item->channel, sizeof item->channel);
     if (code == OK)
-        code = message_new(buf_span(&text), &item->message);
+        code = message_new(text, &item->message);
     if (code != OK) {
         free(item);
         return code;
@@ -194,9 +199,22 @@ enum err http_sse_publish(struct http_sse *sse, struct span channel, struct span
     return OK;
 }
 
-void http_sse_adopt(struct http_sse *sse, int fd, struct tls *tls, struct http_address peer,
+enum err http_sse_publish(struct http_sse *all, struct span channel, struct span id,
+                          struct span event, struct span data)
+{
+    AUTO(buf_done) struct buf text;
+
+    buf_init(&text, 8 * HTTP_SSE_EVENT_MAX); /* an empty line of data costs seven bytes */
+    TRY(http_sse_format(&text, id, event, data));
+    for (size_t i = 0; i < all->count; i++)
+        TRY(publish(&all->threads[i], channel, buf_span(&text)));
+    return OK;
+}
+
+void http_sse_adopt(struct http_sse *all, int fd, struct tls *tls, struct http_address peer,
                     bool counted, struct span channel, struct span last_id)
 {
+    struct sse_thread *sse = &all->threads[atomic_fetch_add(&all->next, 1) % all->count];
     struct sse_item *item = calloc(1, sizeof *item);
     if (!item || span_to_text(channel, item->channel, sizeof item->channel) != OK) {
         free(item);
@@ -218,7 +236,7 @@ void http_sse_adopt(struct http_sse *sse, int fd, struct tls *tls, struct http_a
 
 /* --- Listeners ------------------------------------------------------------------------------------------------------ */
 
-static struct sse_channel **channel_slot(struct http_sse *sse, const char *name)
+static struct sse_channel **channel_slot(struct sse_thread *sse, const char *name)
 {
     struct sse_channel **at =
         &sse->channels[http_hash(&sse->secret, span_text(name)) % CHANNEL_SLOTS];
@@ -227,14 +245,14 @@ static struct sse_channel **channel_slot(struct http_sse *sse, const char *name)
     return at;
 }
 
-static void ping_unlink(struct http_sse *sse, struct sse_conn *c)
+static void ping_unlink(struct sse_thread *sse, struct sse_conn *c)
 {
     *(c->ping_prev ? &c->ping_prev->ping_next : &sse->ping_first) = c->ping_next;
     *(c->ping_next ? &c->ping_next->ping_prev : &sse->ping_last) = c->ping_prev;
     c->ping_prev = c->ping_next = NULL;
 }
 
-static void ping_append(struct http_sse *sse, struct sse_conn *c)
+static void ping_append(struct sse_thread *sse, struct sse_conn *c)
 {
     c->ping_at_ms = sse->now_ms + HTTP_SSE_PING_MS;
     c->ping_prev = sse->ping_last;
@@ -242,7 +260,7 @@ static void ping_append(struct http_sse *sse, struct sse_conn *c)
     sse->ping_last = c;
 }
 
-static void conn_drop(struct http_sse *sse, struct sse_conn *c)
+static void conn_drop(struct sse_thread *sse, struct sse_conn *c)
 {
     if (c->dead)
         return;
@@ -303,7 +321,7 @@ static ssize_t conn_send(struct sse_conn *c, const uint8_t *data, size_t len)
     return sent;
 }
 
-static void conn_pump(struct http_sse *sse, struct sse_conn *c)
+static void conn_pump(struct sse_thread *sse, struct sse_conn *c)
 {
     while (c->count) {
         struct sse_message *m = c->queue[c->first];
@@ -326,7 +344,7 @@ static void conn_pump(struct http_sse *sse, struct sse_conn *c)
 }
 
 /* The message after those that wait; who is too far behind is dropped. */
-static void conn_offer(struct http_sse *sse, struct sse_conn *c, struct sse_message *m)
+static void conn_offer(struct sse_thread *sse, struct sse_conn *c, struct sse_message *m)
 {
     size_t sent = 0;
     if (!c->count) {
@@ -356,7 +374,7 @@ static void conn_offer(struct http_sse *sse, struct sse_conn *c, struct sse_mess
 }
 
 /* The first words to a listener: when to come back, and what it missed. */
-static void greet(struct http_sse *sse, struct sse_conn *c, const char *last_id)
+static void greet(struct sse_thread *sse, struct sse_conn *c, const char *last_id)
 {
     const struct http_sse_config *config = &sse->server->config.sse;
     AUTO(buf_done) struct buf text;
@@ -376,7 +394,7 @@ static void greet(struct http_sse *sse, struct sse_conn *c, const char *last_id)
     message_drop(m);
 }
 
-static void adopt(struct http_sse *sse, struct sse_item *item)
+static void adopt(struct sse_thread *sse, struct sse_item *item)
 {
     struct sse_channel **slot = channel_slot(sse, item->channel);
     struct sse_conn *c = calloc(1, sizeof *c);
@@ -406,6 +424,9 @@ static void adopt(struct http_sse *sse, struct sse_item *item)
     ping_append(sse, c);
     /* Bounds what the kernel holds for one that does not read. */
     (void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    /* To a proxy on this machine nothing is lost, and what the system paces by costs a third of each event. */
+    if (http_address_is_loopback(c->peer))
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
     struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     if (epoll_ctl(sse->epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0)
         conn_drop(sse, c);
@@ -413,7 +434,7 @@ static void adopt(struct http_sse *sse, struct sse_item *item)
         greet(sse, c, item->last_id);
 }
 
-static void broadcast(struct http_sse *sse, struct sse_item *item)
+static void broadcast(struct sse_thread *sse, struct sse_item *item)
 {
     struct sse_channel *channel = *channel_slot(sse, item->channel);
     struct sse_message *m = item->message;
@@ -427,7 +448,7 @@ static void broadcast(struct http_sse *sse, struct sse_item *item)
     message_drop(m);
 }
 
-static void take_inbox(struct http_sse *sse)
+static void take_inbox(struct sse_thread *sse)
 {
     pthread_mutex_lock(&sse->lock);
     struct sse_item *item = sse->inbox;
@@ -450,11 +471,16 @@ static void take_inbox(struct http_sse *sse)
     pthread_mutex_unlock(&sse->lock);
 }
 
-bool http_sse_is_behind(struct http_sse *sse)
+bool http_sse_is_behind(struct http_sse *all)
 {
-    pthread_mutex_lock(&sse->lock);
-    bool behind = sse->sending || sse->inbox;
-    pthread_mutex_unlock(&sse->lock);
+    bool behind = false;
+
+    for (size_t i = 0; i < all->count && !behind; i++) {
+        struct sse_thread *sse = &all->threads[i];
+        pthread_mutex_lock(&sse->lock);
+        behind = sse->sending || sse->inbox;
+        pthread_mutex_unlock(&sse->lock);
+    }
     return behind;
 }
 
@@ -468,7 +494,7 @@ static bool conn_is_quiet(struct sse_conn *c)
     return recv(c->fd, scratch, sizeof scratch, 0) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-static void on_conn(struct http_sse *sse, struct sse_conn *c, uint32_t events)
+static void on_conn(struct sse_thread *sse, struct sse_conn *c, uint32_t events)
 {
     if (c->dead)
         return;
@@ -482,7 +508,7 @@ static void on_conn(struct http_sse *sse, struct sse_conn *c, uint32_t events)
     conn_pump(sse, c);
 }
 
-static void send_pings(struct http_sse *sse)
+static void send_pings(struct sse_thread *sse)
 {
     while (sse->ping_first && sse->ping_first->ping_at_ms <= sse->now_ms) {
         struct sse_conn *c = sse->ping_first;
@@ -495,7 +521,7 @@ static void send_pings(struct http_sse *sse)
     }
 }
 
-static void bury(struct http_sse *sse)
+static void bury(struct sse_thread *sse)
 {
     while (sse->dead) {
         struct sse_conn *c = sse->dead;
@@ -506,7 +532,7 @@ static void bury(struct http_sse *sse)
 
 static void *stream_main(void *arg)
 {
-    struct http_sse *sse = arg;
+    struct sse_thread *sse = arg;
     struct epoll_event events[EVENTS_MAX];
 
     while (!atomic_load(&sse->stopping)) {
@@ -535,7 +561,7 @@ static void *stream_main(void *arg)
 
 /* --- Opening and closing -------------------------------------------------------------------------------------------- */
 
-static enum err start(struct http_sse *sse)
+static enum err start(struct sse_thread *sse)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
 
@@ -551,28 +577,38 @@ static enum err start(struct http_sse *sse)
     return OK;
 }
 
-enum err http_sse_open(struct http_server *server, struct http_sse **ret_sse)
+static enum err thread_open(struct sse_thread *sse, struct http_server *server)
 {
-    struct http_sse *sse = calloc(1, sizeof *sse);
-    ENSURE(sse, ERR_NOMEM, "no_memory", "No memory for streams.");
     sse->server = server;
     sse->epoll = sse->wake = -1;
     sse->inbox_end = &sse->inbox;
     pthread_mutex_init(&sse->lock, NULL);
     rng_fill(server->config.rng, &sse->secret, sizeof sse->secret);
     sse->now_ms = clock_mono_ms(server->config.clock);
-    enum err code = start(sse);
+    return start(sse);
+}
+
+enum err http_sse_open(struct http_server *server, struct http_sse **ret_sse)
+{
+    struct http_sse *all = calloc(1, sizeof *all);
+    size_t threads = server->config.sse.threads;
+    enum err code = OK;
+
+    ENSURE(all, ERR_NOMEM, "no_memory", "No memory for streams.");
+    INVARIANT(threads >= 1 && threads <= HTTP_SSE_THREADS_MAX, "streams have their threads");
+    while (code == OK && all->count < threads)
+        code = thread_open(&all->threads[all->count++], server);
     if (code != OK) {
-        http_sse_close(sse);
+        http_sse_close(all);
         return code;
     }
-    *ret_sse = sse;
+    *ret_sse = all;
     return OK;
 }
 
-void http_sse_stop(struct http_sse *sse)
+static void thread_stop(struct sse_thread *sse)
 {
-    if (!sse || !sse->started)
+    if (!sse->started)
         return;
     atomic_store(&sse->stopping, true);
     wake(sse);
@@ -580,11 +616,14 @@ void http_sse_stop(struct http_sse *sse)
     sse->started = false;
 }
 
-void http_sse_close(struct http_sse *sse)
+void http_sse_stop(struct http_sse *all)
 {
-    if (!sse)
-        return;
-    http_sse_stop(sse);
+    for (size_t i = 0; all && i < all->count; i++)
+        thread_stop(&all->threads[i]);
+}
+
+static void thread_close(struct sse_thread *sse)
+{
     while (sse->inbox) { /* said after the end */
         struct sse_item *item = sse->inbox;
         sse->inbox = item->next;
@@ -598,5 +637,14 @@ void http_sse_close(struct http_sse *sse)
     if (sse->ping)
         message_drop(sse->ping);
     pthread_mutex_destroy(&sse->lock);
-    free(sse);
+}
+
+void http_sse_close(struct http_sse *all)
+{
+    if (!all)
+        return;
+    http_sse_stop(all);
+    for (size_t i = 0; i < all->count; i++)
+        thread_close(&all->threads[i]);
+    free(all);
 }
