@@ -7,7 +7,12 @@
 #include "reach/api/list.h"
 #include "sale/ticket/code.h"
 
-enum { WAIT_S_MAX = 25, QR_SCALE = 8, HOLD_FRESH_MS = 60 * 1000 };
+enum {
+    WAIT_S_MAX = 25,
+    QR_SCALE = 8,
+    HOLD_FRESH_MS = 60 * 1000,
+    PAGE_DUE_MS = 5000, /* after this an order's payment page should be known */
+};
 _Static_assert((int)HOLD_FRESH_MS < (int)HOLD_MS, "a fresh hold is not over");
 
 /* --- holds --------------------------------------------------------------------------------------------------------------------- */
@@ -414,7 +419,8 @@ enum err api_order_get_one(struct call *c)
 
     TRY(CALL_ID(c, order, &id));
     TRY(read_waiting_wish(c, &wish));
-    bool fresh = recent_find(c->api->recent, id, &recent);
+    bool fresh = recent_find(c->api->recent, id, &recent) &&
+                 call_now_ms(c) - recent.row.created_ms < PAGE_DUE_MS;
     if (!ask && fresh && recent.row.account_no == c->session.account_no)
         TRY(wait_for_change(c, &recent.row, &wish));
     if (c->waiting)

@@ -136,7 +136,7 @@ static void on_opened(void *context, struct order_id order, const char *url)
 static void on_told(void *context)
 {
     struct app *app = context;
-    if (app->api)
+    if (__atomic_load_n(&app->listening, __ATOMIC_ACQUIRE))
         api_orders_told(app->api);
 }
 

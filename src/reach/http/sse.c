@@ -206,9 +206,12 @@ enum err http_sse_publish(struct http_sse *all, struct span channel, struct span
 
     buf_init(&text, 8 * HTTP_SSE_EVENT_MAX); /* an empty line of data costs seven bytes */
     TRY(http_sse_format(&text, id, event, data));
-    for (size_t i = 0; i < all->count; i++)
-        TRY(publish(&all->threads[i], channel, buf_span(&text)));
-    return OK;
+    enum err e = OK;
+    for (size_t i = 0; i < all->count; i++) {
+        enum err code = publish(&all->threads[i], channel, buf_span(&text));
+        e = e == OK ? code : e;
+    }
+    return e;
 }
 
 void http_sse_adopt(struct http_sse *all, int fd, struct tls *tls, struct http_address peer,

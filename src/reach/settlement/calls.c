@@ -4,7 +4,12 @@
 
 #include "reach/settlement/inner.h"
 
-enum { URL_MAX = 512 };
+enum {
+    URL_MAX = 512,
+    RETRY_MAX_S = 60, /* as far as we go at the provider's wish: an order may have to end */
+    BROKEN_TRIES = 8, /* so often it answered with its own failure, */
+    BROKEN_AFTER_MS = 5 * 60 * 1000 /* past the session's time, before nobody is asked any more */
+};
 
 int64_t backoff_ms(int64_t tries)
 {
@@ -24,6 +29,12 @@ static bool is_refusal(int status)
 {
     return status >= 400 && status < 500 && status != 401 && status != 403 && status != 409 &&
            status != 429;
+}
+
+/* When the provider wants to be asked again. */
+static int64_t retry_ms(const struct courier_answer *a)
+{
+    return (a->retry_after_s < RETRY_MAX_S ? a->retry_after_s : RETRY_MAX_S) * 1000;
 }
 
 static void log_answer(const struct flight *f, const struct courier_answer *a)
@@ -93,6 +104,23 @@ static void made(struct flight *f)
     flight_ask_soon(f);
 }
 
+/*
+ * A session that somebody may have seen is not to be had now. A provider that keeps its own failure under the key gives it again each
+ * time: that ends too.
+ */
+static void seen_before(struct flight *f, const struct courier_answer *a, enum stripe_refusal why)
+{
+    bool broken = a->outcome == COURIER_ANSWERED && a->status >= 500 && f->tries >= BROKEN_TRIES &&
+                  f->until_ms + BROKEN_AFTER_MS <= clock_now_ms(f->s->config.clock);
+
+    if (why == STRIPE_REFUSED)
+        flight_submit(f, DEED_NEVER);
+    else if (broken)
+        flight_submit(f, DEED_OVER);
+    else
+        flight_later(f, retry_ms(a));
+}
+
 static void created(struct flight *f, const struct courier_answer *a)
 {
     bool answered = a->outcome == COURIER_ANSWERED;
@@ -109,19 +137,20 @@ static void created(struct flight *f, const struct courier_answer *a)
             flight_submit(f, DEED_SAYS);
         return;
     }
-    bool refused = answered && is_refusal(a->status);
-    if (refused && stripe_says_key_reused(a->body)) {
+    enum stripe_refusal why =
+        answered && is_refusal(a->status) ? stripe_refusal_read(a->body) : STRIPE_NO_REFUSAL;
+    if (why == STRIPE_KEY_REUSED) {
         flight_submit(f, DEED_DOUBT);
         return;
     }
-    if (f->seen && !refused) { /* T2 */
-        flight_later(f, a->retry_after_s * 1000);
+    if (f->seen) { /* T2 */
+        seen_before(f, a, why);
         return;
     }
-    f->again = !refused;
+    f->again = why != STRIPE_REFUSED;
     f->wait_ms = backoff_ms(f->tries);
-    if (f->wait_ms < a->retry_after_s * 1000)
-        f->wait_ms = a->retry_after_s * 1000;
+    if (f->wait_ms < retry_ms(a))
+        f->wait_ms = retry_ms(a);
     flight_submit(f, DEED_FAILED);
 }
 
@@ -140,7 +169,7 @@ static void said(struct flight *f, const struct courier_answer *a)
         flight_ask_soon(f);
         return;
     }
-    flight_later(f, a->retry_after_s * 1000);
+    flight_later(f, retry_ms(a));
 }
 
 static void refunded(struct flight *f, const struct courier_answer *a)
@@ -154,7 +183,7 @@ static void refunded(struct flight *f, const struct courier_answer *a)
         f->refund = (struct stripe_refund){.failed = true};
         flight_submit(f, DEED_REFUND_SAYS);
     } else {
-        flight_later(f, a->retry_after_s * 1000);
+        flight_later(f, retry_ms(a));
     }
 }
 

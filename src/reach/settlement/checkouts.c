@@ -117,6 +117,8 @@ void checkouts_keep(struct checkouts *c, struct order_id order, const struct che
 
     pthread_mutex_lock(&c->lock);
     struct kept **before = link_of(c, order);
+    if (*before && !payment_id_eq((*before)->payment, checkout->payment))
+        missed(c, (*before)->payment);
     if (*before)
         take_out(c, before);
     if (!k) {

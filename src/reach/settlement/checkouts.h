@@ -32,7 +32,7 @@ bool checkouts_find(struct checkouts *c, struct order_id order, struct checkout 
 void checkouts_forget(struct checkouts *c, struct order_id order);
 /*
  * May somebody have been told of a session of this attempt that is not here? True when it was made before since_ms, or no later than
- * one that was crowded out.
+ * one that was crowded out, or whose order has another now.
  */
 bool checkouts_may_miss(struct checkouts *c, struct payment_id payment);
 

@@ -6,7 +6,7 @@
 #include "reach/settlement/inner.h"
 #include "watch/alert/alert.h"
 
-enum { MISMATCH_LOOK_MS = 10 * 60 * 1000 };
+enum { MISMATCH_LOOK_MS = 10 * 60 * 1000, DOUBT_LOOK_MS = 60 * 60 * 1000 };
 
 void settlement_drop_reference(struct settlement *s)
 {
@@ -160,11 +160,15 @@ static enum err in_doubt(struct store_tx *tx, const struct flight *f, struct pay
                          bool over)
 {
     char subject[ID_TEXT_MAX];
+    struct payment_row row;
 
+    TRY(store_payment_by_id(tx, payment, &row));
+    if (row.state != PAYMENT_OPEN) /* somebody said meanwhile */
+        return OK;
     payment_id_format(payment, subject);
     TRY(raise(tx, f, ALERT_payment_unknown, subject));
     return over ? order_session_over(tx, f->s->config.ledger, payment)
-                : store_payment_later(tx, payment, store_now_ms(tx) + MISMATCH_LOOK_MS);
+                : store_payment_later(tx, payment, store_now_ms(tx) + DOUBT_LOOK_MS);
 }
 
 static enum err refund_says(struct store_tx *tx, const struct flight *f, struct refund_id refund)
@@ -194,6 +198,8 @@ static enum err do_deed(struct store_tx *tx, struct command *command)
     switch (f->deed) {
     case DEED_FAILED:
         return order_session_failed(tx, ledger, payment, f->again, next_ms);
+    case DEED_NEVER:
+        return order_session_over(tx, ledger, payment);
     case DEED_OVER:
     case DEED_DOUBT:
         return in_doubt(tx, f, payment, f->deed == DEED_OVER);

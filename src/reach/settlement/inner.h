@@ -16,6 +16,7 @@ enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
 /* What the writer is to do with an answer. */
 enum deed {
     DEED_FAILED,       /* no session was made that anybody saw */
+    DEED_NEVER,        /* none was made under this key, says the provider */
     DEED_OVER,         /* whatever was made can be paid no more; whether it was, nobody says */
     DEED_DOUBT,        /* there is one, and the provider does not say which: a person must look */
     DEED_SAYS,         /* what the session is */
@@ -35,6 +36,7 @@ struct flight {
     char session_ref[STRIPE_REF_MAX];
     struct money amount;
     int64_t tries, organiser_no, event_no;
+    int64_t until_ms; /* by when the session was to be paid */
     /* ASK_CREATE: */
     bool seen; /* somebody may have seen the session that this key made */
     bool due;  /* once the session is known, what it is must be asked too */
@@ -90,6 +92,11 @@ struct settlement {
     bool courier_busy; /* offers wait for the next look */
     struct payment_row payments[SETTLEMENT_CALLS_MAX];
     struct refund_row refunds[SETTLEMENT_CALLS_MAX];
+    struct {
+        struct flight *flight;
+        bool refund;
+    } chosen[SETTLEMENT_CALLS_MAX]; /* of the look that runs */
+    size_t chosen_count;
 };
 
 void settlement_drop_reference(struct settlement *s);

@@ -13,7 +13,7 @@ enum {
     SWEEP_MS = 2000,
     ASK_AGAIN_MS = 2000,
     ANSWERS_SWEPT = 500,
-    SCRATCH_MAX = 64 * 1024
+    FLIGHTS_KEPT = 32, /* not for offers */
 };
 
 static int64_t mono(void)
@@ -48,26 +48,31 @@ static void drive_unknown(struct settlement *s, struct flight *f, const struct p
     }
 }
 
-static enum err drive_payment(struct settlement *s, struct store_tx *tx,
-                              const struct payment_row *p)
+static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct flight *f)
 {
     struct checkout known;
+    struct payment_id id;
+    struct payment_row p;
     struct order_row o;
 
-    TRY(store_order_by_id(tx, p->order, &o));
-    struct flight *f = flight_begin(s, p->id.b);
-    if (!f)
+    memcpy(id.b, f->id, ID_BYTES);
+    TRY(store_payment_by_id(tx, id, &p));
+    TRY(store_order_by_id(tx, p.order, &o));
+    if (p.state != PAYMENT_OPEN) {
+        flight_end(f);
         return OK;
+    }
     f->order = o.id;
-    f->amount = p->amount;
-    f->tries = p->tries;
+    f->amount = p.amount;
+    f->tries = p.tries;
     f->organiser_no = o.organiser_no;
     f->event_no = o.event_no;
+    f->until_ms = p.created_ms + ORDER_SESSION_MS;
     f->due = true;
     f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
     f->question = f->over ? ASK_EXPIRE : ASK_STATE;
-    if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p->id)) {
-        drive_unknown(s, f, p, store_now_ms(tx));
+    if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p.id)) {
+        drive_unknown(s, f, &p, store_now_ms(tx));
     } else {
         (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", known.session_ref);
         (void)flight_ask(f, NULL, NULL);
@@ -75,36 +80,76 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx,
     return OK;
 }
 
-static enum err drive_refund(struct settlement *s, struct store_tx *tx, const struct refund_row *r)
+static enum err drive_refund(struct store_tx *tx, struct flight *f)
 {
+    struct refund_id id;
+    struct refund_row r;
     struct order_row o;
 
-    TRY(store_order_by_id(tx, r->order, &o));
-    struct flight *f = flight_begin(s, r->id.b);
-    if (!f)
+    memcpy(id.b, f->id, ID_BYTES);
+    TRY(store_refund_by_id(tx, id, &r));
+    TRY(store_order_by_id(tx, r.order, &o));
+    if (r.state != REFUND_ASKED) {
+        flight_end(f);
         return OK;
+    }
     f->question = ASK_REFUND;
-    f->amount = r->amount;
-    f->tries = r->tries;
-    f->organiser_no = r->organiser_no;
+    f->amount = r.amount;
+    f->tries = r.tries;
+    f->organiser_no = r.organiser_no;
     f->event_no = o.event_no;
-    (void)flight_ask(f, NULL, r->intent_ref);
+    (void)flight_ask(f, NULL, r.intent_ref);
     return OK;
 }
 
-static enum err drive_due(struct settlement *s, struct store_tx *tx)
+/* A flight for a payment or refund that a snapshot says is to be looked at. */
+static void choose(struct settlement *s, const uint8_t id[ID_BYTES], bool refund)
+{
+    struct flight *f = s->chosen_count < COUNT_OF(s->chosen) ? flight_begin(s, id) : NULL;
+
+    if (!f)
+        return;
+    s->chosen[s->chosen_count].flight = f;
+    s->chosen[s->chosen_count++].refund = refund;
+}
+
+static enum err choose_due(struct settlement *s, struct store_tx *tx)
 {
     size_t count;
 
     TRY(store_payments_due(tx, store_now_ms(tx), s->payments, COUNT_OF(s->payments), &count));
     for (size_t i = 0; i < count; i++)
-        if (!flight_known(s, s->payments[i].id.b))
-            TRY(drive_payment(s, tx, &s->payments[i]));
+        choose(s, s->payments[i].id.b, false);
     TRY(store_refunds_due(tx, store_now_ms(tx), s->refunds, COUNT_OF(s->refunds), &count));
     for (size_t i = 0; i < count && s->config.provider; i++)
-        if (!flight_known(s, s->refunds[i].id.b))
-            TRY(drive_refund(s, tx, &s->refunds[i]));
+        choose(s, s->refunds[i].id.b, true);
     return OK;
+}
+
+/*
+ * Why in a later snapshot than they were chosen in: the command of an earlier flight may have come in between, and what it made of the
+ * payment must be seen. From flight_begin on none can (T1).
+ */
+static enum err drive_chosen(struct settlement *s)
+{
+    struct store_tx *tx = NULL;
+    enum err e = store_read_begin(s->reader, &tx);
+    bool begun = e == OK;
+
+    for (size_t i = 0; i < s->chosen_count; i++) {
+        struct flight *f = s->chosen[i].flight;
+        enum err code = e;
+        if (code == OK)
+            code = s->chosen[i].refund ? drive_refund(tx, f) : drive_payment(s, tx, f);
+        if (code != OK) /* its rows could not be read: it was not asked */
+            flight_end(f);
+        if (e == OK)
+            e = code;
+    }
+    if (begun)
+        store_read_end(tx);
+    s->chosen_count = 0;
+    return e;
 }
 
 /* --- Buyers who came back -------------------------------------------------------------------------------------------- */
@@ -128,7 +173,7 @@ static bool next_asked(struct settlement *s, struct order_id *ret_order, bool *r
     return found;
 }
 
-static enum err drive_asked(struct settlement *s, struct store_tx *tx)
+static enum err choose_asked(struct settlement *s, struct store_tx *tx)
 {
     char url[STRIPE_URL_MAX];
     struct order_id order;
@@ -145,7 +190,7 @@ static enum err drive_asked(struct settlement *s, struct store_tx *tx)
         TRY(e);
         bool waits = !known && (p.attempt > 1 || p.tries > 0) && p.next_ms > store_now_ms(tx);
         if (p.state == PAYMENT_OPEN && !waits) /* the provider said when to come again */
-            TRY(drive_payment(s, tx, &p));
+            choose(s, p.id.b, false);
     }
     return OK;
 }
@@ -256,7 +301,10 @@ static void ask_waiting(struct settlement *s)
  */
 static bool may_take_offer(const struct settlement *s)
 {
-    return s->offer_count > 0 && s->flight_count < s->config.calls_max && !s->stopped;
+    /* What is due, refunds and sessions to be expired among it, finds room beside any number of new orders. */
+    size_t kept = s->config.calls_max > 2 * FLIGHTS_KEPT ? FLIGHTS_KEPT : 0;
+
+    return s->offer_count > 0 && s->flight_count < s->config.calls_max - kept && !s->stopped;
 }
 
 static bool next_offer(struct settlement *s, struct offer *ret_offer)
@@ -298,6 +346,7 @@ static void drive_offers(struct settlement *s)
         if (!f)
             continue; /* found in the rows already, or to be found there */
         f->question = ASK_CREATE;
+        f->until_ms = o.attempt.created_ms + ORDER_SESSION_MS;
         f->order = o.attempt.order;
         f->amount = o.attempt.amount;
         f->organiser_no = o.attempt.organiser_no;
@@ -317,11 +366,12 @@ static enum err look(struct settlement *s)
     struct store_tx *tx;
 
     TRY(store_read_begin(s->reader, &tx));
-    enum err e = drive_due(s, tx);
+    enum err e = choose_due(s, tx);
     if (e == OK)
-        e = drive_asked(s, tx);
+        e = choose_asked(s, tx);
     store_read_end(tx);
-    return e;
+    enum err driven = s->chosen_count ? drive_chosen(s) : OK;
+    return e != OK ? e : driven;
 }
 
 /* What there is to do. */
@@ -532,12 +582,16 @@ static void ask_for(struct settlement *s, struct order_id order, bool page)
     for (size_t i = 0; i < ASKED_MAX; i++)
         recent |= s->asked[i].at_ms != 0 && now_ms - s->asked[i].at_ms < ASK_AGAIN_MS &&
                   order_id_eq(s->asked[i].order, order) && (page || !s->asked[i].page);
-    if (!recent) {
+    /* Who finds no room asks again: nobody is pushed out who was first. */
+    bool room = s->asked[s->asked_next].at_ms == 0 || s->asked[s->asked_next].done;
+    if (!recent && room) {
         s->asked[s->asked_next].order = order;
         s->asked[s->asked_next].at_ms = now_ms;
         s->asked[s->asked_next].page = page;
         s->asked[s->asked_next].done = false;
         s->asked_next = (s->asked_next + 1) % ASKED_MAX;
+    }
+    if (!recent) {
         s->woken = true;
         pthread_cond_signal(&s->some);
     }

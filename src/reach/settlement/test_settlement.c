@@ -875,8 +875,41 @@ static void a_session_that_was_never_made_frees_the_places_by_the_providers_word
     advance(ORDER_SESSION_MS);
     start_settlement();
     EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
-    assert_int_equal(p.payment.state, PAYMENT_FAILED);
+    assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
     assert_int_equal(number("SELECT count(*) FROM alert"), 0);
+}
+
+static void a_page_is_found_at_once_though_it_was_looked_at_before_the_start(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    advance(AFTER_LOOK_MS); /* open still: the next look is in a minute */
+    EVENTUALLY(look(&p)->payment.next_ms > clock_now_ms(&fix.t.clock.clock));
+    restart_settlement();
+    settlement_want_page(w.settlement, p.id);
+    EVENTUALLY(has_page(&p));
+}
+
+/* Stripe keeps its own failure under the key, and gives it again each time. */
+static void a_failure_that_the_provider_keeps_ends_the_order_past_its_time(void **state)
+{
+    (void)state;
+    struct purchase p = buy_until_page(0);
+
+    stop_settlement();
+    fault("{\"kind\":\"error_500_once\",\"path\":\"/v1/checkout\",\"times\":1000}");
+    advance(AFTER_LOOK_MS);
+    start_settlement();
+    for (int64_t tries = 1; tries <= 10; tries++) {
+        EVENTUALLY(look(&p)->payment.tries >= tries);
+        advance(AFTER_LOOK_MS);
+    }
+    assert_int_equal(STATUS(&p), ORDER_AWAITING); /* it may be paid still */
+    advance(ORDER_SESSION_MS);
+    EVENTUALLY(STATUS(&p) == ORDER_EXPIRED);
+    assert_int_equal(p.payment.state, PAYMENT_EXPIRED);
+    assert_int_equal(number("SELECT count(*) FROM alert WHERE kind = 'payment_unknown'"), 1);
 }
 
 static void words_that_are_not_the_first_ones_are_a_persons_to_look_at(void **state)
@@ -990,6 +1023,8 @@ int main(int argc, char **argv)
         T(a_session_is_given_again_whatever_changed_meanwhile),
         T(money_of_before_a_long_stop_is_found),
         T(a_session_that_was_never_made_frees_the_places_by_the_providers_word),
+        T(a_page_is_found_at_once_though_it_was_looked_at_before_the_start),
+        T(a_failure_that_the_provider_keeps_ends_the_order_past_its_time),
         T(words_that_are_not_the_first_ones_are_a_persons_to_look_at),
         T(a_session_nobody_answers_about_is_over_after_a_day_with_an_alert),
         T(a_clock_set_back_makes_no_second_attempt),

@@ -441,7 +441,7 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
     if (s->status == STRIPE_EXPIRED && payment.state == PAYMENT_OPEN)
         return end_unpaid(&c, &payment, PAYMENT_EXPIRED);
     if (payment.state == PAYMENT_OPEN)
-        return store_payment_later(tx, payment.id, store_now_ms(tx) + ORDER_ASK_MS);
+        return store_payment_answered(tx, payment.id, store_now_ms(tx) + ORDER_ASK_MS);
     return OK;
 }
 

@@ -80,9 +80,9 @@ RESULT order_session_failed(struct store_tx *tx, struct ledger *ledger, struct p
                             bool again, int64_t next_ms);
 
 /*
- * The attempt's session can be paid no more, by the time that it was made with (ORDER_SESSION_MS), and whether it was paid cannot be
- * asked: the order ends, its places are free; money that is heard of later is late money. The caller raises an alert. Only for attempts
- * in state open; otherwise nothing happens.
+ * The attempt brings no money any more, though the provider did not say that its session expired: it says that there never was one, or
+ * whether it was paid cannot be asked (the caller raises an alert). The order ends, its places are free; money that is heard of later is
+ * late money. Only for attempts in state open; otherwise nothing happens.
  */
 RESULT order_session_over(struct store_tx *tx, struct ledger *ledger, struct payment_id payment);
 

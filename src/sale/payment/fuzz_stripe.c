@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] == 'e')
         signed_event(rest);
     if (data[0] == 'k')
-        (void)stripe_says_key_reused(rest);
+        (void)stripe_refusal_read(rest);
     if (data[0] == 'h')
         INVARIANT(
             stripe_webhook_read(SPAN_LIT("whsec_fuzz"), rest, SPAN_LIT("{}"), now_ms, &event) != OK,

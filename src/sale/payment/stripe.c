@@ -244,16 +244,21 @@ enum err stripe_refund_read(struct span json, struct stripe_refund *ret_refund)
     return read_refund(&root, ret_refund);
 }
 
-bool stripe_says_key_reused(struct span json)
+enum stripe_refusal stripe_refusal_read(struct span json)
 {
     AUTO(json_doc_free) struct json_doc *doc = NULL;
     struct json_object root, error;
     struct span type;
 
-    return json_parse(json, STRIPE_BODY_MAX, &doc) == OK && json_root(doc, &root) == OK &&
-           json_need_object(&root, "error", &error) == OK &&
-           json_need_text(&error, "type", 60, &type) == OK &&
-           span_eq_text(type, "idempotency_error");
+    if (json_parse(json, STRIPE_BODY_MAX, &doc) != OK || json_root(doc, &root) != OK ||
+        !json_has(&root, "error") || json_need_object(&root, "error", &error) != OK ||
+        json_need_text(&error, "type", 60, &type) != OK)
+        return STRIPE_NO_REFUSAL;
+    if (span_eq_text(type, "idempotency_error"))
+        return STRIPE_KEY_REUSED;
+    return span_eq_text(type, "invalid_request_error") || span_eq_text(type, "card_error")
+               ? STRIPE_REFUSED
+               : STRIPE_NO_REFUSAL;
 }
 
 static void signature_of(struct span secret, struct span time, struct span body,

@@ -73,10 +73,16 @@ struct stripe_refund {
 RESULT stripe_refund_read(struct span json, struct stripe_refund *ret_refund);
 
 /*
- * Is this the refusal of a key that was used with other words before? Any other refusal (400 to 499) says that nothing was made under
- * the key: the provider answers a key that succeeded as it did the first time, for at least STRIPE_KEY_KEPT_MS.
+ * What the body of an answer of 400 to 499 says. STRIPE_REFUSED, to a question with a key: nothing was made under it, because the
+ * provider answers a key that succeeded as it did the first time, for at least STRIPE_KEY_KEPT_MS. What is not the provider's own
+ * error object (a proxy's, say) is no refusal.
  */
-bool stripe_says_key_reused(struct span json);
+enum stripe_refusal {
+    STRIPE_NO_REFUSAL,
+    STRIPE_REFUSED,
+    STRIPE_KEY_REUSED, /* with other words than the first time */
+};
+enum stripe_refusal stripe_refusal_read(struct span json);
 
 enum stripe_event_kind {
     STRIPE_EVENT_OTHER, /* known to be signed, of no interest (or without an id of ours): acknowledge and forget */

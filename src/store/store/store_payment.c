@@ -216,6 +216,11 @@ enum err store_payment_later(struct store_tx *tx, struct payment_id id, int64_t 
     return store_exec(tx, SQL_payment_later, SQL_ARGS(sv_id(id), sv_int(next_ms)), NULL);
 }
 
+enum err store_payment_answered(struct store_tx *tx, struct payment_id id, int64_t next_ms)
+{
+    return store_exec(tx, SQL_payment_answered, SQL_ARGS(sv_id(id), sv_int(next_ms)), NULL);
+}
+
 enum err store_refund_by_id(struct store_tx *tx, struct refund_id id, struct refund_row *ret_row)
 {
     struct store_rows rows;

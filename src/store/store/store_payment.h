@@ -70,6 +70,8 @@ RESULT store_payment_set_captured(struct store_tx *tx, const struct payment_row 
 RESULT store_payment_set_ended(struct store_tx *tx, struct payment_id id, enum payment_state state);
 RESULT store_payment_add_refunded(struct store_tx *tx, struct payment_id id, int64_t amount_minor);
 RESULT store_payment_later(struct store_tx *tx, struct payment_id id, int64_t next_ms);
+/* The provider answered about it: looked at again at next_ms, as if for the first time. */
+RESULT store_payment_answered(struct store_tx *tx, struct payment_id id, int64_t next_ms);
 
 RESULT store_refund_by_id(struct store_tx *tx, struct refund_id id, struct refund_row *ret_row);
 RESULT store_refunds_of_order(struct store_tx *tx, struct order_id order, struct refund_row *rows,
