@@ -10,7 +10,7 @@
 
 enum {
     CALL_MS = 20000,
-    SWEEP_MS = 2000,
+    SWEEP_MS = 5000, /* it goes through all live holds */
     ASK_AGAIN_MS = 2000,
     ANSWERS_SWEPT = 500,
     FLIGHTS_KEPT = 32, /* not for offers */

@@ -51,7 +51,7 @@ RESULT store_hold_extend(struct store_tx *tx, struct hold_id id, int64_t expires
 /* Live and not over at now_ms. */
 RESULT store_hold_count_live(struct store_tx *tx, int64_t account_no, int64_t event_no,
                              int64_t now_ms, int64_t *ret_count);
-/* Live ones that are over, earliest first. */
+/* Live ones that are over, in no order. Goes through all live ones, an index entry each. */
 RESULT store_hold_over(struct store_tx *tx, int64_t now_ms, struct hold_id *ids, size_t max,
                        size_t *ret_count);
 
