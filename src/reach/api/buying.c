@@ -378,20 +378,13 @@ static enum err own_order(struct call *c, struct order_id id, struct order_row *
     return OK;
 }
 
-static bool has_page(struct call *c, const struct order_row *o)
-{
-    char url[STRIPE_URL_MAX];
-    return o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
-           settlement_page(c->api->settlement, o->id, url);
-}
-
 /* Unless there is something to say at once. */
 static enum err wait_for_change(struct call *c, const struct order_row *o,
                                 const struct waiting_wish *wish)
 {
     struct seat_map *map;
 
-    if (wish->wait_ms == 0 || wish->seen < shape_order_version(o, has_page(c, o)))
+    if (wish->wait_ms == 0 || wish->seen < shape_order_version_now(c->api, o))
         return OK;
     TRY(call_map(c, o->event_no, &map)); /* loaded now, so that the ticker finds it */
     wait_for(c, o, wish->seen, wish->wait_ms, 200);
@@ -401,11 +394,13 @@ static enum err wait_for_change(struct call *c, const struct order_row *o,
 /* Where it can be paid is not known after a start, or when too many offers waited: whoever looks has it asked for. */
 static void ask_provider(struct call *c, const struct order_row *o, bool came_back)
 {
+    char url[STRIPE_URL_MAX];
+
     if (o->status != ORDER_AWAITING)
         return;
     if (came_back)
         settlement_ask_now(c->api->settlement, o->id);
-    else if (o->cancel_ms == 0 && !has_page(c, o))
+    else if (o->cancel_ms == 0 && !shape_order_page(c->api, o, url))
         settlement_want_page(c->api->settlement, o->id);
 }
 

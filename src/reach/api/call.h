@@ -240,8 +240,11 @@ void scene_done(struct scene *s); /* for AUTO; an empty one is fine */
 void shape_hold(struct json_writer *w, const struct scene *s, const struct hold *hold);
 /* An order that waits for its payment since just now: nothing of it has to be read. */
 void shape_order_placed(struct json_writer *w, const struct scene *s, const struct order_placed *p);
+/* Where this order can be paid; false when it cannot, or when that is not known. Any thread. */
+bool shape_order_page(struct api *api, const struct order_row *order, char ret_url[STRIPE_URL_MAX]);
 /* The version that the API shows: each change of the order is two, and a payment page that is known is one. */
 int64_t shape_order_version(const struct order_row *order, bool page);
+int64_t shape_order_version_now(struct api *api, const struct order_row *order);
 /* One that can be paid at that address since just now. */
 void shape_order_opened(struct json_writer *w, const struct scene *s, const struct recent_order *o,
                         const char *url);

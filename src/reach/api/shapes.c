@@ -200,16 +200,20 @@ struct order_extras {
     size_t ticket_count, refund_count;
 };
 
+bool shape_order_page(struct api *api, const struct order_row *o, char ret_url[STRIPE_URL_MAX])
+{
+    return o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
+           settlement_page(api->settlement, o->id, ret_url);
+}
+
 /* While it awaits its money an order has neither tickets nor refunds (O3, O4), and afterwards no page. */
 static enum err load_extras(struct call *c, const struct order_row *o, struct order_extras *x)
 {
     x->ticket_count = x->refund_count = 0;
-    x->url[0] = '\0';
-    if (o->status == ORDER_AWAITING) {
-        if (o->cancel_ms == 0)
-            (void)settlement_page(c->api->settlement, o->id, x->url);
+    if (!shape_order_page(c->api, o, x->url))
+        x->url[0] = '\0';
+    if (o->status == ORDER_AWAITING)
         return OK;
-    }
     TRY(store_tickets_of_order(c->tx, o->id, x->tickets, ORDER_LINES_MAX, &x->ticket_count));
     return store_refunds_of_order(c->tx, o->id, x->refunds, COUNT_OF(x->refunds), &x->refund_count);
 }
@@ -241,6 +245,12 @@ static void write_extras(struct json_writer *w, const struct order_extras *x)
 int64_t shape_order_version(const struct order_row *o, bool page)
 {
     return 2 * o->version + page;
+}
+
+int64_t shape_order_version_now(struct api *api, const struct order_row *o)
+{
+    char url[STRIPE_URL_MAX];
+    return shape_order_version(o, shape_order_page(api, o, url));
 }
 
 /* x is NULL where there is nothing beside. */

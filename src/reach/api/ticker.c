@@ -285,15 +285,6 @@ static void remove_waiter(struct ticker *t, uint32_t place)
     t->waiter_count--;
 }
 
-static int64_t shown_version(struct ticker *t, const struct order_row *o)
-{
-    char url[STRIPE_URL_MAX];
-    bool page = o->status == ORDER_AWAITING && o->cancel_ms == 0 &&
-                settlement_page(t->api->settlement, o->id, url);
-
-    return shape_order_version(o, page);
-}
-
 /*
  * Answer those of whom note was taken, when their order changed or their time is over; who came later waits for the next snapshot,
  * because this one may not have its order yet. Without the mutex while rows are read: the writer takes it with every batch.
@@ -313,8 +304,9 @@ static void answer_waiters(struct ticker *t, struct store_tx *tx)
             continue;
         enum err e = store_order_by_id(tx, w.order, &row);
         pthread_mutex_lock(&t->mutex);
-        bool ready = t->waiters[place].no == w.no && /* else it was answered meanwhile */
-                     (e != OK || shown_version(t, &row) > w.version || is_over(t, &w, now));
+        bool ready =
+            t->waiters[place].no == w.no && /* else it was answered meanwhile */
+            (e != OK || shape_order_version_now(t->api, &row) > w.version || is_over(t, &w, now));
         if (ready)
             remove_waiter(t, place);
         pthread_mutex_unlock(&t->mutex);
@@ -628,7 +620,7 @@ enum err ticker_wait_order(struct ticker *t, struct call *c, struct order_id ord
          * changed, and who changes it next, or opens it, finds the waiter here: that is noted first, and then the mutex is asked for.
          */
         if (!recent_find(t->api->recent, order, &recent) ||
-            shown_version(t, &recent.row) > version) {
+            shape_order_version_now(t->api, &recent.row) > version) {
             look_at(t, place);
             t->orders_changed = true;
             pthread_cond_signal(&t->wake);

@@ -11,16 +11,22 @@ enum {
     BROKEN_AFTER_MS = 5 * 60 * 1000 /* past the session's time, before nobody is asked any more */
 };
 
-int64_t backoff_ms(int64_t tries)
+/* 1 s, 2 s, 4 s, ... at most a minute. */
+static int64_t backoff_ms(int64_t tries)
 {
     return tries < 6 ? INT64_C(1000) << (tries < 0 ? 0 : tries) : 60 * 1000;
 }
 
-void flight_later(struct flight *f, int64_t at_least_ms)
+static void set_wait(struct flight *f, int64_t at_least_ms)
 {
     f->wait_ms = backoff_ms(f->tries);
     if (f->wait_ms < at_least_ms)
         f->wait_ms = at_least_ms;
+}
+
+void flight_later(struct flight *f, int64_t at_least_ms)
+{
+    set_wait(f, at_least_ms);
     flight_submit(f, f->question == ASK_REFUND ? DEED_REFUND_LATER : DEED_LATER);
 }
 
@@ -148,9 +154,7 @@ static void created(struct flight *f, const struct courier_answer *a)
         return;
     }
     f->again = why != STRIPE_REFUSED;
-    f->wait_ms = backoff_ms(f->tries);
-    if (f->wait_ms < retry_ms(a))
-        f->wait_ms = retry_ms(a);
+    set_wait(f, retry_ms(a));
     flight_submit(f, DEED_FAILED);
 }
 

@@ -99,7 +99,7 @@ void flight_end(struct flight *f)
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
-    if (s->flight_count-- == s->config.calls_max && s->offer_count > 0)
+    if (s->flight_count-- == s->offer_flights_max && s->offer_count > 0)
         pthread_cond_signal(&s->some);
     f->next = s->spare;
     s->spare = f;

@@ -70,10 +70,11 @@ struct settlement {
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t some;  /* monotonic */
     bool stopped, sweeping;
-    bool woken;        /* something may be due in the rows */
-    bool mail_due;     /* only a mail */
-    bool stirred;      /* a flight waits for the thread */
-    size_t references; /* the thread's owner, and one for each flight and sweep */
+    bool woken;               /* something may be due in the rows */
+    bool mail_due;            /* only a mail */
+    bool stirred;             /* a flight waits for the thread */
+    size_t references;        /* the thread's owner, and one for each flight and sweep */
+    size_t offer_flights_max; /* with more in flight, offers wait */
     struct flight *flights[FLIGHT_BUCKETS]; /* by the end of their ids, which is random */
     size_t flight_count;
     struct flight *spare;            /* at most SETTLEMENT_CALLS_MAX with those in flight */
@@ -90,8 +91,8 @@ struct settlement {
     /* the thread's */
     int64_t swept_ms, looked_ms;
     bool courier_busy; /* offers wait for the next look */
-    struct payment_row payments[SETTLEMENT_CALLS_MAX];
-    struct refund_row refunds[SETTLEMENT_CALLS_MAX];
+    struct payment_id payments[SETTLEMENT_CALLS_MAX];
+    struct refund_id refunds[SETTLEMENT_CALLS_MAX];
     struct {
         struct flight *flight;
         bool refund;
@@ -127,8 +128,5 @@ enum err flight_ask(struct flight *f, const struct payment_row *attempt, const c
 
 /* On the courier's thread: whoever was told of pages is told that it was all for now. */
 void settlement_rested(void *settlement);
-
-/* 1 s, 2 s, 4 s, ... at most a minute. */
-int64_t backoff_ms(int64_t tries);
 
 #endif

@@ -48,6 +48,16 @@ static void drive_unknown(struct settlement *s, struct flight *f, const struct p
     }
 }
 
+static void know_attempt(struct flight *f, const struct payment_row *p, int64_t event_no)
+{
+    f->order = p->order;
+    f->amount = p->amount;
+    f->tries = p->tries;
+    f->organiser_no = p->organiser_no;
+    f->event_no = event_no;
+    f->until_ms = p->created_ms + ORDER_SESSION_MS;
+}
+
 static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct flight *f)
 {
     struct checkout known;
@@ -62,12 +72,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct 
         flight_end(f);
         return OK;
     }
-    f->order = o.id;
-    f->amount = p.amount;
-    f->tries = p.tries;
-    f->organiser_no = o.organiser_no;
-    f->event_no = o.event_no;
-    f->until_ms = p.created_ms + ORDER_SESSION_MS;
+    know_attempt(f, &p, o.event_no);
     f->due = true;
     f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
     f->question = f->over ? ASK_EXPIRE : ASK_STATE;
@@ -119,10 +124,10 @@ static enum err choose_due(struct settlement *s, struct store_tx *tx)
 
     TRY(store_payments_due(tx, store_now_ms(tx), s->payments, COUNT_OF(s->payments), &count));
     for (size_t i = 0; i < count; i++)
-        choose(s, s->payments[i].id.b, false);
+        choose(s, s->payments[i].b, false);
     TRY(store_refunds_due(tx, store_now_ms(tx), s->refunds, COUNT_OF(s->refunds), &count));
     for (size_t i = 0; i < count && s->config.provider; i++)
-        choose(s, s->refunds[i].id.b, true);
+        choose(s, s->refunds[i].b, true);
     return OK;
 }
 
@@ -301,10 +306,7 @@ static void ask_waiting(struct settlement *s)
  */
 static bool may_take_offer(const struct settlement *s)
 {
-    /* What is due, refunds and sessions to be expired among it, finds room beside any number of new orders. */
-    size_t kept = s->config.calls_max > 2 * FLIGHTS_KEPT ? FLIGHTS_KEPT : 0;
-
-    return s->offer_count > 0 && s->flight_count < s->config.calls_max - kept && !s->stopped;
+    return s->offer_count > 0 && s->flight_count < s->offer_flights_max && !s->stopped;
 }
 
 static bool next_offer(struct settlement *s, struct offer *ret_offer)
@@ -346,11 +348,7 @@ static void drive_offers(struct settlement *s)
         if (!f)
             continue; /* found in the rows already, or to be found there */
         f->question = ASK_CREATE;
-        f->until_ms = o.attempt.created_ms + ORDER_SESSION_MS;
-        f->order = o.attempt.order;
-        f->amount = o.attempt.amount;
-        f->organiser_no = o.attempt.organiser_no;
-        f->event_no = o.event_no;
+        know_attempt(f, &o.attempt, o.event_no);
         if (s->config.provider)
             e = flight_ask(f, &o.attempt, NULL);
         else
@@ -479,6 +477,9 @@ enum err settlement_start(const struct settlement_config *config, struct settlem
     s->config = *config;
     if (s->config.calls_max == 0 || s->config.calls_max > SETTLEMENT_CALLS_MAX)
         s->config.calls_max = SETTLEMENT_CALLS_MAX;
+    /* What is due, refunds and sessions to be expired among it, finds room beside any number of new orders. */
+    s->offer_flights_max =
+        s->config.calls_max - (s->config.calls_max > 2 * FLIGHTS_KEPT ? FLIGHTS_KEPT : 0);
     if (s->config.call_ms <= 0)
         s->config.call_ms = CALL_MS;
     s->references = 1;

@@ -127,14 +127,15 @@ enum err store_payment_last(struct store_tx *tx, struct payment_id *ret_id)
     return OK;
 }
 
-enum err store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *out,
-                            size_t max, size_t *ret_count)
+enum err store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_id *ids, size_t max,
+                            size_t *ret_count)
 {
     struct store_rows rows;
 
     TRY(store_query(tx, SQL_payment_due, SQL_ARGS(sv_int(now_ms), sv_int((int64_t)max)), &rows));
-    READ_ROWS(rows, read_payment, out, max, *ret_count);
-    return OK;
+    for (*ret_count = 0; *ret_count < max && store_next(&rows); ++*ret_count)
+        store_id(&rows, 0, ids[*ret_count].b);
+    return store_rows_end(&rows);
 }
 
 /* What the statements below set in a payment's row; the rest of it stays as it was read. */
@@ -242,14 +243,15 @@ enum err store_refunds_of_order(struct store_tx *tx, struct order_id order, stru
     return OK;
 }
 
-enum err store_refunds_due(struct store_tx *tx, int64_t now_ms, struct refund_row *out, size_t max,
+enum err store_refunds_due(struct store_tx *tx, int64_t now_ms, struct refund_id *ids, size_t max,
                            size_t *ret_count)
 {
     struct store_rows rows;
 
     TRY(store_query(tx, SQL_refund_due, SQL_ARGS(sv_int(now_ms), sv_int((int64_t)max)), &rows));
-    READ_ROWS(rows, read_refund, out, max, *ret_count);
-    return OK;
+    for (*ret_count = 0; *ret_count < max && store_next(&rows); ++*ret_count)
+        store_id(&rows, 0, ids[*ret_count].b);
+    return store_rows_end(&rows);
 }
 
 enum err store_refund_insert(struct store_tx *tx, const struct refund_row *r)

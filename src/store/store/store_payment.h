@@ -54,7 +54,7 @@ RESULT store_payment_newest(struct store_tx *tx, struct order_id order,
 /* The one that was made last, by its id. */
 RESULT store_payment_last(struct store_tx *tx, struct payment_id *ret_id);
 /* Those that settlement must look at, earliest first; at most max. */
-RESULT store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_row *rows, size_t max,
+RESULT store_payments_due(struct store_tx *tx, int64_t now_ms, struct payment_id *ids, size_t max,
                           size_t *ret_count);
 
 /* A new attempt in state open, that settlement looks at at row->next_ms. Needs its ledger entry. */
@@ -76,7 +76,7 @@ RESULT store_payment_answered(struct store_tx *tx, struct payment_id id, int64_t
 RESULT store_refund_by_id(struct store_tx *tx, struct refund_id id, struct refund_row *ret_row);
 RESULT store_refunds_of_order(struct store_tx *tx, struct order_id order, struct refund_row *rows,
                               size_t max, size_t *ret_count);
-RESULT store_refunds_due(struct store_tx *tx, int64_t now_ms, struct refund_row *rows, size_t max,
+RESULT store_refunds_due(struct store_tx *tx, int64_t now_ms, struct refund_id *ids, size_t max,
                          size_t *ret_count);
 RESULT store_refund_insert(struct store_tx *tx, const struct refund_row *row);
 /* asked -> done or failed; ERR_CONFLICT "refund_state" otherwise. */
