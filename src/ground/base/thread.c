@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ground/base/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,14 @@ void thread_nice(int nice)
 {
     /* On Linux it is of the thread alone. Why ignored: see the header. */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
+}
+
+void thread_in_bursts(void)
+{
+    const struct sched_param none = {0};
+
+    /* On Linux 0 is the calling thread. Why ignored: see the header. */
+    (void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 void thread_expect_heap(size_t bytes)

@@ -21,6 +21,11 @@ RESULT thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *
  */
 void thread_nice(int nice);
 /*
+ * The calling thread is woken for many small pieces of work: a wake does not take the processor from who runs, so that it finds more of
+ * them when its turn comes and the processor changes hands less often. It waits for that turn as long as its nice value says. A wish as well.
+ */
+void thread_in_bursts(void);
+/*
  * The calling thread is about to allocate so much over time, in small pieces. Why: the heap of a thread grows by a system call for
  * each page or two, under a lock that page faults of all threads take; this makes it grow once. No memory is taken, only addresses. A
  * wish as well.

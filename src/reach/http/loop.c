@@ -402,6 +402,8 @@ void *http_loop_main(void *arg)
 {
     struct http_loop *loop = arg;
     thread_nice(loop->server->config.nice);
+    /* Else each request and each answer of a batch would take the processor from whom it comes from. */
+    thread_in_bursts();
     loop->now_ms = clock_mono_ms(loop->server->config.clock);
     loop->tick = loop->now_ms / WHEEL_TICK_MS;
     while (run_round(loop))
