@@ -72,10 +72,11 @@ static const char *const copy_sql[] = {
     "moved(id, ?4), 'mail.order_paid', moved(id, ?4), 'done', 1, created_ms" BACK
     ", created_ms" BACK " FROM sale_order WHERE event_no = ?2 AND status = 'paid'",
 
-    "INSERT INTO ticket (id, organiser_no, event_no, place_no, live_place_no, generation, "
+    "INSERT INTO ticket (id, organiser_no, event_no, place_no, generation, past_generation, "
     "order_id, account_no, category_no, price_minor, fee_minor, currency, status, sequence, "
-    "last_entry_id, issued_ms) SELECT moved(id, ?4), organiser_no, ?1, place_no, live_place_no, "
-    "generation, moved(order_id, ?4), account_no, category_no, price_minor, fee_minor, currency, "
+    "last_entry_id, issued_ms) SELECT moved(id, ?4), organiser_no, ?1, place_no, generation, "
+    "past_generation, moved(order_id, ?4), account_no, category_no, price_minor, fee_minor, "
+    "currency, "
     "status, sequence, moved(last_entry_id, ?4), issued_ms" BACK " FROM ticket WHERE event_no = ?2",
 
     "INSERT INTO device (id, organiser_no, event_no, name, gate, public_key, status, "
@@ -87,7 +88,7 @@ static const char *const copy_sql[] = {
     "t.organiser_no, ?1, d.device_no, t.place_no + 1, randomblob(32), moved(t.id, ?4), 1, 1, 0, "
     "'ok', e.doors_ms, e.doors_ms FROM event e CROSS JOIN device d ON d.id = (SELECT "
     "moved(o.id, ?4) FROM event o WHERE o.event_no = ?2) CROSS JOIN ticket t ON t.event_no = ?2 "
-    "WHERE e.event_no = ?1 AND t.live_place_no IS NOT NULL"};
+    "WHERE e.event_no = ?1 AND t.past_generation = 0"};
 
 struct base {
     sqlite3 *db;
@@ -176,10 +177,9 @@ static int64_t tickets_of(struct base *b, int64_t event_no)
 {
     char text[128];
 
-    (void)snprintf(
-        text, sizeof text,
-        "SELECT count(*) FROM ticket WHERE event_no = %lld AND live_place_no IS NOT NULL",
-        (long long)event_no);
+    (void)snprintf(text, sizeof text,
+                   "SELECT count(*) FROM ticket WHERE event_no = %lld AND past_generation = 0",
+                   (long long)event_no);
     int64_t n = number(b, text);
     if (n == 0)
         die("fill: nothing was sold of the event");

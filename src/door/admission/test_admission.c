@@ -288,7 +288,7 @@ static void a_ticket_that_is_not_valid_any_more_is_told_why(void **state)
         struct ticket_row t = sell(1, (uint32_t)i);
         struct code c = code_of(&t);
         sql("UPDATE ticket SET status = '%s'%s WHERE place_no = %u", cases[i].status,
-            cases[i].live ? "" : ", live_place_no = NULL", (unsigned)i);
+            cases[i].live ? "" : ", past_generation = generation", (unsigned)i);
         rejects(&door.scanners[0], c.text, cases[i].status);
         assert_int_equal(alerts_of(cases[i].status), 1);
     }
@@ -300,7 +300,7 @@ static void after_a_resale_only_the_newest_ticket_of_the_place_enters(void **sta
     struct code old_code = code_of(&old);
     (void)state;
 
-    sql("UPDATE ticket SET status = 'superseded', live_place_no = NULL");
+    sql("UPDATE ticket SET status = 'superseded', past_generation = generation");
     sql("UPDATE place SET state = 0, ticket_id = NULL WHERE event_no = 1 AND place_no = 3");
     struct ticket_row newer = sell(1, 3);
     assert_int_equal(newer.generation, 2);

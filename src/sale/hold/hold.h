@@ -95,12 +95,12 @@ RESULT hold_free_order_places(struct store_tx *tx, int64_t event_no, const uint3
 RESULT hold_retake(struct store_tx *tx, int64_t event_no, const uint32_t *places, size_t count,
                    struct order_id order);
 /*
- * Ordered -> sold to this ticket; *ret_generation is the new ticket's. Before the ticket's row is inserted (its foreign key
- * points at the place). ERR_CONFLICT "place_not_ordered".
+ * Ordered -> sold to this ticket; *ret_generation is the new ticket's. Before the ticket's row is inserted, which
+ * needs it. ERR_CONFLICT "place_not_ordered".
  */
 RESULT places_sell(struct store_tx *tx, int64_t event_no, uint32_t place, struct order_id order,
                    struct ticket_id ticket, int64_t *ret_generation);
-/* Sold -> free. After the ticket's row has let go of it (live_place_no NULL). ERR_CONFLICT "place_not_sold". */
+/* Sold -> free. After the ticket has ended, or the place's next ticket would be refused. ERR_CONFLICT "place_not_sold". */
 RESULT places_return(struct store_tx *tx, int64_t event_no, uint32_t place,
                      struct ticket_id ticket);
 

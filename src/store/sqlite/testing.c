@@ -246,11 +246,11 @@ void store_testing_rows(struct store_testing *t)
         PLACE "(1, 1, 0, 1, 0, 2, " B16("18") ", NULL, NULL)",
         PLACE "(1, 2, 0, 0, 0, 0, NULL, NULL, NULL)",
         PLACE "(1, 3, 0, 0, 0, 0, NULL, NULL, NULL)",
-        "ticket (id, organiser_no, event_no, place_no, live_place_no, generation, order_id, "
+        "ticket (id, organiser_no, event_no, place_no, generation, order_id, "
         "account_no, category_no,"
         " price_minor, fee_minor, currency, status, last_entry_id, issued_ms)"
-        " VALUES (" B16("14") ", 1, 1, 0, 0, 1, " B16(
-            "11") ", 1, 0, 1000, 50, 'EUR', 'valid', " B16("1A") ", 1)",
+        " VALUES (" B16("14") ", 1, 1, 0, 1, " B16("11") ", 1, 0, 1000, 50, 'EUR', 'valid', " B16(
+            "1A") ", 1)",
         "device (device_no, id, organiser_no, event_no, name, gate, public_key, status, "
         "enrolled_by, enrolled_ms)"
         " VALUES (1, " B16("15") ", 1, 1, 'Scanner', 'A', " B32("15") ", 'active', 1, 1)",

@@ -72,15 +72,6 @@ enum err store_ticket_by_id(struct store_tx *tx, struct ticket_id id, struct tic
     return one_ticket(&rows, ret_row);
 }
 
-enum err store_ticket_by_place(struct store_tx *tx, int64_t event_no, uint32_t place_no,
-                               struct ticket_row *ret_row)
-{
-    struct store_rows rows;
-
-    TRY(store_query(tx, SQL_ticket_by_place, SQL_ARGS(sv_int(event_no), sv_int(place_no)), &rows));
-    return one_ticket(&rows, ret_row);
-}
-
 enum err store_tickets_of_order(struct store_tx *tx, struct order_id order, struct ticket_row *out,
                                 size_t max, size_t *ret_count)
 {
@@ -116,9 +107,9 @@ enum err store_ticket_insert(struct store_tx *tx, const struct ticket_row *t)
         NULL));
     tx_row_known(tx, AUDIT_ticket, t->id.b,
                  SQL_ARGS(sv_id(t->id), sv_int(t->organiser_no), sv_int(t->event_no),
-                          sv_int(t->place_no), sv_int(t->place_no), sv_int(t->generation),
-                          sv_id(t->order), sv_int(t->account_no), sv_int(t->category_no),
-                          sv_int(t->price_minor), sv_int(t->fee_minor), sv_str(t->currency.code),
+                          sv_int(t->place_no), sv_int(t->generation), sv_int(0), sv_id(t->order),
+                          sv_int(t->account_no), sv_int(t->category_no), sv_int(t->price_minor),
+                          sv_int(t->fee_minor), sv_str(t->currency.code),
                           sv_str(statuses[TICKET_VALID]), sv_int(1), sv_id(t->last_entry),
                           sv_int(t->issued_ms)));
     return OK;

@@ -32,16 +32,13 @@ const char *ticket_status_name(enum ticket_status status);
 
 /* ERR_NOT_FOUND "no_ticket". */
 RESULT store_ticket_by_id(struct store_tx *tx, struct ticket_id id, struct ticket_row *ret_row);
-/* The ticket of the newest generation of a place, whatever its status. */
-RESULT store_ticket_by_place(struct store_tx *tx, int64_t event_no, uint32_t place_no,
-                             struct ticket_row *ret_row);
 RESULT store_tickets_of_order(struct store_tx *tx, struct order_id order, struct ticket_row *rows,
                               size_t max, size_t *ret_count);
 /* Newest first; rows has room for page->limit. Goes on as the lists of store_order.h do, by issued_ms. */
 RESULT store_tickets_of_account(struct store_tx *tx, int64_t account_no,
                                 const struct store_page *page, struct ticket_row *rows,
                                 size_t *ret_count);
-/* A valid ticket; its place must be sold to it already. Audited. */
+/* A valid ticket, of a place and a line of its order. ERR_CONFLICT "constraint" when another is live on the place. Audited. */
 RESULT store_ticket_insert(struct store_tx *tx, const struct ticket_row *row);
 /* The chain of its entries goes on with this one. Audited. */
 RESULT store_ticket_set_entry(struct store_tx *tx, struct ticket_id id, struct entry_id entry);

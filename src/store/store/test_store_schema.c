@@ -14,10 +14,10 @@
 #define B16(x) "x'" B4(B4(x)) "'"
 #define B32(x) "x'" B4(B4(x)) B4(B4(x)) "'"
 /* clang-format off */
-#define TICKET(id, place, live, generation, status) \
-    "INSERT INTO ticket (id, organiser_no, event_no, place_no, live_place_no, generation, order_id, account_no, category_no," \
+#define TICKET(id, place, generation, past, status) \
+    "INSERT INTO ticket (id, organiser_no, event_no, place_no, generation, past_generation, order_id, account_no, category_no," \
     " price_minor, fee_minor, currency, status, last_entry_id, issued_ms) VALUES (" \
-    B16(id) ", 1, 1, " place ", " live ", " generation ", " B16("11") ", 1, 0, 1000, 50, 'EUR', '" status "', " B16("1A") ", 1)"
+    B16(id) ", 1, 1, " place ", " generation ", " past ", " B16("11") ", 1, 0, 1000, 50, 'EUR', '" status "', " B16("1A") ", 1)"
 #define SCAN(id, sequence, admission, admitted, conflict) \
     "INSERT INTO scan (id, organiser_no, event_no, device_no, sequence, code_hash, ticket_id, admission_no, admitted," \
     " conflict, reason, scanned_ms, received_ms) VALUES (" \
@@ -91,29 +91,27 @@ static void s1_a_place_is_in_one_state_with_what_belongs_to_it(void **state)
     expect(t, "UPDATE place SET state = 4 WHERE place_no = 3", NULL);
 }
 
-static void s1_a_live_ticket_needs_its_sold_place_and_is_alone_on_it(void **state)
+static void s1_a_live_ticket_is_alone_on_its_place(void **state)
 {
     struct store_testing *t = *state;
 
-    expect(t, TICKET("21", "0", "0", "2", "valid"), "reference"); /* a second one */
-    expect(t, TICKET("21", "0", "0", "2", "suspended"), "reference");
-    expect(t, TICKET("21", "2", "2", "1", "valid"), "reference"); /* a free place */
-    expect(t, TICKET("21", "1", "1", "1", "valid"), "reference"); /* a held place */
-    expect(t, TICKET("21", "9", "9", "1", "valid"), "reference"); /* no place */
-    expect(t, TICKET("21", "2", "NULL", "1", "valid"), "check");
-    expect(t, TICKET("21", "2", "3", "1", "valid"), "check");
-    expect(t, TICKET("21", "0", "0", "2", "revoked"), "check");
-    expect(t, TICKET("21", "0", "NULL", "1", "revoked"), "uniqueness"); /* a generation twice */
-    /* The place of a live ticket cannot be given away under it. */
-    expect(t, "UPDATE place SET state = 0, ticket_id = NULL WHERE place_no = 0", "reference");
-    expect(t, "UPDATE place SET ticket_id = " B16("21") " WHERE place_no = 0", "reference");
+    expect(t, TICKET("21", "0", "2", "0", "valid"), "uniqueness"); /* a second one */
+    expect(t, TICKET("21", "0", "2", "0", "suspended"), "uniqueness");
+    expect(t, TICKET("21", "9", "1", "0", "valid"), "reference"); /* no place */
+    expect(t, TICKET("21", "2", "1", "0", "valid"), "reference"); /* no line of its order */
+    expect(t, TICKET("21", "0", "2", "2", "valid"), "check");
+    expect(t, TICKET("21", "0", "2", "0", "revoked"), "check");
+    expect(t, TICKET("21", "0", "2", "1", "revoked"), "check");
     expect(t, "DELETE FROM place WHERE place_no = 0", "reference");
-    /* The lawful way: the old one ends, the place takes the new one. */
-    expect(t, "UPDATE ticket SET status = 'superseded', live_place_no = NULL WHERE id = " B16("14"),
+    expect(t, "DELETE FROM order_line", "reference");
+    /* The lawful way: the old one ends, and a new one takes its place. */
+    expect(t, "UPDATE ticket SET status = 'superseded', past_generation = 1 WHERE id = " B16("14"),
            NULL);
-    expect(t, "UPDATE place SET ticket_id = " B16("21") ", generation = 2 WHERE place_no = 0",
-           NULL);
-    expect(t, TICKET("21", "0", "0", "2", "valid"), NULL);
+    expect(t, TICKET("21", "0", "2", "0", "valid"), NULL);
+    /* The old one does not come back beside it; its generation stays its own. */
+    expect(t, "UPDATE ticket SET status = 'valid', past_generation = 0 WHERE id = " B16("14"),
+           "uniqueness");
+    expect(t, TICKET("22", "0", "1", "1", "revoked"), "uniqueness");
 }
 
 static void s2_a_hold_becomes_at_most_one_order_and_has_known_ends(void **state)
@@ -215,7 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(s1_a_place_is_in_one_state_with_what_belongs_to_it),
-        CASE(s1_a_live_ticket_needs_its_sold_place_and_is_alone_on_it),
+        CASE(s1_a_live_ticket_is_alone_on_its_place),
         CASE(s2_a_hold_becomes_at_most_one_order_and_has_known_ends),
         CASE(t1_a_numbered_admission_happens_once),
         CASE(m1_money_stays_within_what_was_asked_and_captured),

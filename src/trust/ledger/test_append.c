@@ -18,7 +18,7 @@ static void ticket_row(void)
               "account_no, category_no, price_minor, fee_minor, currency, status, last_entry_id, "
               "issued_ms) VALUES (" TICKET
               ", 1, 5, 17, 1, x'01020300000000000000000000000000', 1, 0, 4500, 250, 'EUR', "
-              "'revoked', zeroblob(16), 0)");
+              "'valid', zeroblob(16), 0)");
 }
 
 struct issue {
@@ -305,7 +305,7 @@ static void every_column_of_a_row_changes_its_digest(void **state)
         "price_minor = 9",
         "fee_minor = 9",
         "currency = 'USD'",
-        "status = 'refunded'",
+        "status = 'suspended'",
         "sequence = 9",
         "issued_ms = 9",
         "last_entry_id = randomblob(16)",

@@ -80,14 +80,13 @@ static const char *const rows[] = {
     "(" ID_OF(07) ", " ID_OF(06) ", 1, 1, 'captured', 'cs', 'pi', 4200, 'EUR', '', '', 4200, 0, 0)",
     "INSERT INTO posting VALUES (" ID_OF(07) ", 0, " ID_OF(06) ", 'provider', 4200, 'EUR', 0)",
     "INSERT INTO posting VALUES (" ID_OF(07) ", 1, " ID_OF(06) ", 'sales', -4200, 'EUR', 0)",
-    "INSERT INTO ticket (id, organiser_no, event_no, place_no, live_place_no, generation, "
+    "INSERT INTO ticket (id, organiser_no, event_no, place_no, generation, "
     "order_id, "
     "account_no, category_no, price_minor, fee_minor, currency, status, last_entry_id, issued_ms) "
     "VALUES "
-    "(" ID_OF(08) ", 1, 1, 0, 0, 1, " ID_OF(
-        06) ", 1, 0, 4000, 200, 'EUR', 'valid', zeroblob(16), 0)",
-    "INSERT INTO place (event_no, place_no, category_no, state, ticket_id) VALUES (1, 0, 0, "
-    "3, " ID_OF(08) ")",
+    "(" ID_OF(08) ", 1, 1, 0, 1, " ID_OF(06) ", 1, 0, 4000, 200, 'EUR', 'valid', zeroblob(16), 0)",
+    "INSERT INTO place (event_no, place_no, category_no, state, generation, ticket_id) VALUES (1, "
+    "0, 0, 3, 1, " ID_OF(08) ")",
     "INSERT INTO place (event_no, place_no, category_no, state) VALUES (1, 1, 0, 0)",
     "INSERT INTO account (account_no, id, person_no, status, created_ms) VALUES (1, " ID_OF(
         09) ", 1, 'active', 0)",
@@ -243,12 +242,12 @@ static void rows_that_contradict_each_other_are_named(void **state)
          "pay_", "captured and neither"},
         {"UPDATE sale_order SET status = 'cancelled'", "UPDATE sale_order SET status = 'paid'",
          "tkt_", "not paid"},
-        {"UPDATE ticket SET place_no = 1, live_place_no = 1",
-         "UPDATE ticket SET place_no = 0, live_place_no = 0", "tkt_", "not sold to it"},
-        {"UPDATE ticket SET status = 'revoked', live_place_no = NULL",
-         "UPDATE ticket SET status = 'valid', live_place_no = 0", "evt_", "no live ticket"},
+        {"UPDATE ticket SET place_no = 1", "UPDATE ticket SET place_no = 0", "tkt_",
+         "not sold to it"},
+        {"UPDATE ticket SET status = 'revoked', past_generation = 1",
+         "UPDATE ticket SET status = 'valid', past_generation = 0", "evt_", "no live ticket"},
         {"UPDATE ticket SET order_id = zeroblob(16)", "UPDATE ticket SET order_id = " ID_OF(06),
-         "ord_", "another number of tickets"},
+         "ord_", "has no ticket"},
         {"UPDATE ticket SET price_minor = 3", "UPDATE ticket SET price_minor = 4000", "tkt_",
          "line says"},
         {"UPDATE payment SET refunded_minor = 5", "UPDATE payment SET refunded_minor = 0", "pay_",

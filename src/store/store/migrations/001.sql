@@ -203,7 +203,6 @@ CREATE TABLE place (
     order_id @BLOB@,
     ticket_id @BLOB@,
     PRIMARY KEY (event_no, place_no),
-    UNIQUE (event_no, place_no, ticket_id),  -- parent of ticket's foreign key
     CHECK (state <> 0 OR (hold_id IS NULL AND order_id IS NULL AND ticket_id IS NULL AND until_ms = 0)),
     CHECK (state <> 1 OR (hold_id IS NOT NULL AND until_ms > 0 AND order_id IS NULL AND ticket_id IS NULL)),
     CHECK (state <> 2 OR (order_id IS NOT NULL AND hold_id IS NULL AND ticket_id IS NULL AND until_ms = 0)),
@@ -330,11 +329,11 @@ CREATE INDEX job_due ON job (due_ms) WHERE state = 'waiting';
 CREATE TABLE ticket (
     id @BLOB@ NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     organiser_no @INT@ NOT NULL,
-    event_no @INT@ NOT NULL REFERENCES event (event_no),
+    event_no @INT@ NOT NULL,
     place_no @INT@ NOT NULL,
-    live_place_no @INT@,                     -- place_no while valid, else NULL
     generation @INT@ NOT NULL CHECK (generation >= 1),
-    order_id @BLOB@ NOT NULL REFERENCES sale_order (id),
+    past_generation @INT@ NOT NULL DEFAULT 0, -- 0 while valid or suspended, else generation
+    order_id @BLOB@ NOT NULL,
     account_no @INT@ NOT NULL REFERENCES account (account_no),
     category_no @INT@ NOT NULL,
     price_minor @INT@ NOT NULL,
@@ -344,14 +343,14 @@ CREATE TABLE ticket (
     sequence @INT@ NOT NULL DEFAULT 1,       -- of its ledger entries
     last_entry_id @BLOB@ NOT NULL CHECK (length(last_entry_id) = 16), -- the newest entry about it
     issued_ms @INT@ NOT NULL,
-    UNIQUE (event_no, place_no, generation),
-    -- S1: a place is sold to one ticket, so only that one can be live there
-    FOREIGN KEY (event_no, live_place_no, id) REFERENCES place (event_no, place_no, ticket_id),
-    CHECK ((status IN ('valid', 'suspended')) = (live_place_no IS NOT NULL)),
-    CHECK (live_place_no IS NULL OR live_place_no = place_no)
+    UNIQUE (event_no, place_no, past_generation), -- S1: one ticket of a place is live
+    FOREIGN KEY (event_no, place_no) REFERENCES place (event_no, place_no),
+    FOREIGN KEY (order_id, place_no) REFERENCES order_line (order_id, place_no),
+    CHECK ((status = 'valid' OR status = 'suspended') = (past_generation = 0)),
+    CHECK (past_generation = 0 OR past_generation = generation)
 ) @CLUSTERED@;
--- Tickets of an account are found by its orders: an index of their own would be a page more for each sale.
-CREATE INDEX ticket_order ON ticket (order_id);
+-- Tickets of an order are found by the places of its lines, those of an account by its orders: an index for each would be more pages for
+-- each sale than all that the ticket itself takes.
 
 -- ---- doors -----------------------------------------------------------------------------------------------------------
 CREATE TABLE device (
