@@ -179,15 +179,47 @@ static enum err same_content(void *self, const char *path, struct span content)
 
 struct making {
     int fd, parent;
+    bool parent_shared; /* the parent is open for an earlier file */
     bool has_temp;
     const char *name;
     char temp[TEMP_NAME_MAX];
 };
 
-static enum err make_temp(struct system_disk *d, const struct disk_file *file, unsigned mode,
-                          struct making *m)
+static bool same_dir(const char *a, const char *b)
 {
-    TRY(open_parent(d, file->path, true, &m->parent, &m->name));
+    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
+    size_t len_a = end_a ? (size_t)(end_a - a) : 0, len_b = end_b ? (size_t)(end_b - b) : 0;
+
+    return len_a == len_b && memcmp(a, b, len_a) == 0;
+}
+
+/* The directory of files[i], which an earlier file may have opened. */
+static enum err find_parent(struct system_disk *d, const struct disk_file *files, size_t i,
+                            struct making *making)
+{
+    struct making *m = &making[i];
+    const char *path = files[i].path;
+
+    for (size_t j = 0; j < i; j++) {
+        if (same_dir(path, files[j].path)) {
+            const char *end = strrchr(path, '/');
+            TRY(check_path(path));
+            m->parent = making[j].parent;
+            m->parent_shared = true;
+            m->name = end ? end + 1 : path;
+            return OK;
+        }
+    }
+    return open_parent(d, path, true, &m->parent, &m->name);
+}
+
+static enum err make_temp(struct system_disk *d, const struct disk_file *files, size_t i,
+                          unsigned mode, struct making *making)
+{
+    const struct disk_file *file = &files[i];
+    struct making *m = &making[i];
+
+    TRY(find_parent(d, files, i, making));
     TRY(temp_name(m->name, m->temp, sizeof m->temp));
     m->has_temp = true;
     TRY(write_temp(m->parent, file->path, m->temp, file->content, mode, &m->fd));
@@ -210,30 +242,19 @@ static enum err give_name(struct system_disk *d, const struct disk_file *file, s
                          : fail_errno("link", file->path);
 }
 
-static bool same_dir(const char *a, const char *b)
-{
-    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
-    size_t len_a = end_a ? (size_t)(end_a - a) : 0, len_b = end_b ? (size_t)(end_b - b) : 0;
-
-    return len_a == len_b && memcmp(a, b, len_a) == 0;
-}
-
 static enum err make_all(struct system_disk *d, const struct disk_file *files, size_t count,
                          unsigned mode, struct making *making)
 {
     for (size_t i = 0; i < count; i++)
-        TRY(make_temp(d, &files[i], mode, &making[i]));
+        TRY(make_temp(d, files, i, mode, making));
     for (size_t i = 0; i < count; i++)
         sync_or_die(making[i].fd);
     for (size_t i = 0; i < count; i++)
         TRY(give_name(d, &files[i], &making[i]));
     /* Why also for names that were there: whoever made them may have died before this. */
-    for (size_t i = 0, j; i < count; i++) {
-        for (j = 0; j < i && !same_dir(files[i].path, files[j].path);)
-            j++;
-        if (j == i)
+    for (size_t i = 0; i < count; i++)
+        if (!making[i].parent_shared)
             sync_or_die(making[i].parent);
-    }
     return OK;
 }
 
@@ -250,8 +271,10 @@ static enum err system_create_all(void *self, const struct disk_file *files, siz
         close_fd(&making[i].fd);
         if (making[i].has_temp)
             (void)unlinkat(making[i].parent, making[i].temp, 0);
-        close_fd(&making[i].parent);
     }
+    for (size_t i = 0; i < count; i++)
+        if (!making[i].parent_shared)
+            close_fd(&making[i].parent);
     return e;
 }
 
