@@ -548,6 +548,9 @@ void api_handle(void *context, struct http_exchange *x)
         http_reply_copy(x, 500, "application/json",
                         SPAN_LIT("{\"error\":{\"message\":\"An error was asked for.\","
                                  "\"type\":\"api_error\"}}"));
+    } else if (post && fault(sb, FAULT_proxy_404_once, x, NULL)) {
+        http_reply_copy(x, 404, "text/html",
+                        SPAN_LIT("<!doctype html><title>404</title><p>No such page."));
     } else if (post && fault(sb, FAULT_timeout_after_charge, x, &delay_ms)) {
         http_defer(x);
         answer(sb, x);

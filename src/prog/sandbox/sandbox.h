@@ -38,6 +38,7 @@ enum fault_kind {
     FAULT_duplicate_webhook,
     FAULT_reorder,
     FAULT_error_500_once,
+    FAULT_proxy_404_once,
     FAULT_no_webhook,
     FAULT_wrong_amount,
     FAULT_KINDS

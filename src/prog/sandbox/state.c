@@ -11,6 +11,7 @@ static const char *const fault_names[FAULT_KINDS] = {
     [FAULT_duplicate_webhook] = "duplicate_webhook",
     [FAULT_reorder] = "reorder",
     [FAULT_error_500_once] = "error_500_once",
+    [FAULT_proxy_404_once] = "proxy_404_once",
     [FAULT_no_webhook] = "no_webhook",
     [FAULT_wrong_amount] = "wrong_amount",
 };

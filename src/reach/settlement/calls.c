@@ -179,11 +179,14 @@ static void said(struct flight *f, const struct courier_answer *a)
 static void refunded(struct flight *f, const struct courier_answer *a)
 {
     bool answered = a->outcome == COURIER_ANSWERED;
+    /* In the provider's own words: a proxy's 404 says nothing of the money. */
+    bool refused =
+        answered && is_refusal(a->status) && stripe_refusal_read(a->body) != STRIPE_NO_REFUSAL;
 
     memset(&f->refund, 0, sizeof f->refund);
     if (answered && a->status == 200 && stripe_refund_read(a->body, &f->refund) == OK) {
         flight_submit(f, DEED_REFUND_SAYS);
-    } else if (answered && is_refusal(a->status)) {
+    } else if (refused) {
         f->refund = (struct stripe_refund){.failed = true};
         flight_submit(f, DEED_REFUND_SAYS);
     } else {

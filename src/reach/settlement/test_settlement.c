@@ -691,15 +691,34 @@ static void late_money_goes_back(void **state)
     (void)other;
 }
 
-static void a_refused_refund_raises_an_alert(void **state)
+/* Late money, whose places have gone, of an intent that the provider does not know. */
+static void owe_unknown_money(void)
 {
-    (void)state;
     struct purchase p = buy_until_page(0);
 
     stop_settlement();
     provider_says(&p, STRIPE_EXPIRED, "");
     (void)buy(0);
     provider_says(&p, STRIPE_COMPLETE, "pi_unknown");
+}
+
+static void a_refund_is_not_ended_by_a_strangers_404(void **state)
+{
+    (void)state;
+    owe_unknown_money();
+    fault("{\"kind\":\"proxy_404_once\",\"path\":\"/v1/refunds\"}");
+    start_settlement();
+    EVENTUALLY(number("SELECT max(tries) FROM refund") == 1);
+    assert_int_equal(number("SELECT count(*) FROM refund WHERE state = 'asked'"), 1);
+    assert_int_equal(number("SELECT count(*) FROM alert WHERE kind = 'refund_failed'"), 0);
+    advance(2000);
+    EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'failed'") == 1);
+}
+
+static void a_refused_refund_raises_an_alert(void **state)
+{
+    (void)state;
+    owe_unknown_money();
     start_settlement();
     EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'failed'") == 1);
     assert_int_equal(number("SELECT count(*) FROM alert WHERE kind = 'refund_failed'"), 1);
@@ -1011,6 +1030,7 @@ int main(int argc, char **argv)
         T(an_unreachable_provider_keeps_the_attempt),
         T(late_money_takes_free_places),
         T(late_money_goes_back),
+        T(a_refund_is_not_ended_by_a_strangers_404),
         T(a_refused_refund_raises_an_alert),
         T(a_refund_answer_lost_is_asked_again_under_its_key),
         T(another_amount_raises_an_alert),
