@@ -68,6 +68,7 @@ void sqlite_forget_statements(struct store_conn *c);
 /* migrate.c */
 enum err sqlite_version(struct store_conn *c, int *ret_version);
 enum err sqlite_migrate(struct store_conn *c, const char *script, int version);
+enum err sqlite_migrated(struct store_conn *c, const char *script, int version);
 enum err sqlite_backup(struct store_conn *c, const char *to_path);
 
 /* log_buffer.c: makes the layer, above what is SQLite's default now, known to it; its name, or NULL. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* migrate - schema versions: user_version counts them, application_id says that the file is ours. */
+/*
+ * migrate - schema versions: user_version counts them, application_id says that the file is ours, and the table migration keeps the
+ * script of each, so that a file of a build whose scripts were others is told at the start and not by a statement that fails later.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -68,12 +71,61 @@ static enum err check_whole(struct store_conn *c)
     return OK;
 }
 
-static enum err run_script(struct store_conn *c, const char *script, int version)
+static enum err step_with(struct store_conn *c, const char *sql, const char *script, int version,
+                          bool *ret_row)
+{
+    sqlite3_stmt *stmt;
+    int code = sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL);
+
+    if (code != SQLITE_OK)
+        return sqlite_fail(c, code, "set-up");
+    if (sqlite3_bind_int(stmt, 1, version) == SQLITE_OK &&
+        sqlite3_bind_text(stmt, 2, script, -1, SQLITE_STATIC) == SQLITE_OK)
+        code = sqlite3_step(stmt);
+    *ret_row = code == SQLITE_ROW;
+    int ended = sqlite3_finalize(stmt);
+    return ended == SQLITE_OK ? OK : sqlite_fail(c, ended, "set-up");
+}
+
+static enum err keep_script(struct store_conn *c, const char *script, int version)
+{
+    bool row;
+
+    TRY(sqlite_text(c,
+                    "CREATE TABLE IF NOT EXISTS migration (version INTEGER NOT NULL PRIMARY KEY, "
+                    "script TEXT NOT NULL) STRICT"));
+    return step_with(c, "INSERT INTO migration (version, script) VALUES (?1, ?2)", script, version,
+                     &row);
+}
+
+enum err sqlite_migrated(struct store_conn *c, const char *script, int version)
+{
+    int64_t kept;
+    bool same = false;
+
+    TRY(sqlite_number(
+        c, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'migration'",
+        &kept));
+    if (kept)
+        TRY(step_with(c, "SELECT 1 FROM migration WHERE version = ?1 AND script = ?2", script,
+                      version, &same));
+    ENSURE(
+        same, ERR_INVALID, "other_schema",
+        "The database was made by another build of this program, whose migration %d was another: "
+        "go on with that build, or make the data anew.",
+        version);
+    return OK;
+}
+
+/* written: as it stands in the program; script: as SQLite spells it. */
+static enum err run_script(struct store_conn *c, const char *written, const char *script,
+                           int version)
 {
     char words[128];
     int64_t orphans;
 
     TRY(sqlite_text(c, script));
+    TRY(keep_script(c, written, version));
     (void)snprintf(words, sizeof words, "PRAGMA application_id=%d; PRAGMA user_version=%d;",
                    SQLITE_APPLICATION_ID, version);
     TRY(sqlite_text(c, words));
@@ -95,7 +147,7 @@ enum err sqlite_migrate(struct store_conn *c, const char *script, int version)
     TRY(sqlite_text(c, "PRAGMA foreign_keys=OFF"));
     enum err code = sqlite_control(c, CONTROL_BEGIN_WRITE);
     if (code == OK)
-        code = run_script(c, buf_text(&sql), version);
+        code = run_script(c, script, buf_text(&sql), version);
     if (code != OK) {
         err_save(&why);
         sqlite_rollback(c);

@@ -229,6 +229,7 @@ const struct store_driver *store_sqlite(void)
         .close = sqlite_close,
         .version = sqlite_version,
         .migrate = sqlite_migrate,
+        .migrated = sqlite_migrated,
         .backup = sqlite_backup,
         .begin = begin,
         .commit = commit,

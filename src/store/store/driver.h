@@ -26,6 +26,8 @@ struct store_driver {
     /* Check the database, run one migration script (the driver replaces the tokens of migrations.h) and set the version, in
        one transaction. */
     enum err (*migrate)(struct store_conn *c, const char *script, int version);
+    /* ERR_INVALID "other_schema" unless this very script brought the file to this version. */
+    enum err (*migrated)(struct store_conn *c, const char *script, int version);
     /* Copy the whole database, as of one moment, to a new file. ERR_CONFLICT when that is there already. */
     enum err (*backup)(struct store_conn *c, const char *to_path);
     /* A read transaction is a snapshot of this moment. */

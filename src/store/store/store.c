@@ -69,6 +69,21 @@ static enum err backup_before(struct store *s, int from, int to)
     return s->config.driver->backup(s->conn, path);
 }
 
+/* The version of the file, which the scripts up to it must have made. */
+static enum err find_version(struct store *s, struct store_conn *conn,
+                             const struct store_migration *migrations, int newest, int *ret_version)
+{
+    const struct store_driver *d = s->config.driver;
+
+    TRY(d->version(conn, ret_version));
+    ENSURE(*ret_version <= newest, ERR_INVALID, "newer_schema",
+           "The database has schema version %d, this program knows %d: use a newer program.",
+           *ret_version, newest);
+    for (int v = 1; v <= *ret_version; v++)
+        TRY(d->migrated(conn, migrations[v - 1].data, v));
+    return OK;
+}
+
 static enum err bring_up(struct store *s, const struct store_migration *migrations, size_t count)
 {
     const struct store_driver *d = s->config.driver;
@@ -77,13 +92,10 @@ static enum err bring_up(struct store *s, const struct store_migration *migratio
 
     if (s->config.read_only)
         TRY(d->open(&s->config, CONN_READER, &conn));
-    enum err code = d->version(conn, &version);
+    enum err code = find_version(s, conn, migrations, newest, &version);
     if (s->config.read_only)
         d->close(conn);
     TRY(code);
-    ENSURE(version <= newest, ERR_INVALID, "newer_schema",
-           "The database has schema version %d, this program knows %d: use a newer program.",
-           version, newest);
     ENSURE(version == newest || !s->config.read_only, ERR_INVALID, "older_schema",
            "The database has schema version %d, this program needs %d: let it start once for "
            "writing.",

@@ -152,6 +152,29 @@ static void a_backup_is_taken_before_an_older_database_is_migrated(void **state)
     assert_int_equal(databases_like(t->dir, "before-migration", backup, sizeof backup), 1);
 }
 
+static void a_database_of_other_scripts_is_told_at_the_start(void **state)
+{
+    static const struct store_migration edited[] = {
+        {"001.sql", "CREATE TABLE one (a @INT@) @TABLE@;", 0},
+        {"002.sql", "CREATE TABLE two (b @TEXT@ NOT NULL PRIMARY KEY) @CLUSTERED@;", 0}};
+    char path[512];
+    struct store_config config = config_at(*state, path, sizeof path, "old.db");
+    struct store *s;
+
+    assert_int_equal(store_open_migrations(&config, scripts, 1, &s), OK);
+    store_close(s);
+    for (int i = 0; i < 2; i++) { /* for writing, and only to look */
+        for (size_t count = 1; count <= 2; count++) {
+            assert_int_equal(store_open_migrations(&config, edited, count, &s), ERR_INVALID);
+            assert_string_equal(err_last()->slug, "other_schema");
+        }
+        config.read_only = true;
+    }
+    config.read_only = false;
+    assert_int_equal(store_open_migrations(&config, scripts, 2, &s), OK);
+    store_close(s);
+}
+
 static void without_a_place_for_the_backup_nothing_is_migrated(void **state)
 {
     char path[512];
@@ -182,7 +205,8 @@ static void a_migration_that_fails_leaves_the_old_schema(void **state)
     store_close(s);
     clock_fixed_set(&((struct store_testing *)*state)->clock, STORE_TESTING_NOW_MS + 1);
     /* Nor does a token nobody knows reach the database. */
-    assert_int_equal(store_open_migrations(&config, scripts + 1, 3, &s), ERR_CORRUPT);
+    const struct store_migration strange[] = {scripts[0], scripts[1], scripts[3]};
+    assert_int_equal(store_open_migrations(&config, strange, 3, &s), ERR_CORRUPT);
     assert_string_equal(err_last()->slug, "bad_migration");
     assert_int_equal(store_open_migrations(&config, scripts, 2, &s), OK);
     store_close(s);
@@ -361,6 +385,7 @@ int main(void)
         CASE(the_scripts_are_numbered_without_gaps),
         CASE(the_files_are_private),
         CASE(a_backup_is_taken_before_an_older_database_is_migrated),
+        CASE(a_database_of_other_scripts_is_told_at_the_start),
         CASE(without_a_place_for_the_backup_nothing_is_migrated),
         CASE(a_migration_that_fails_leaves_the_old_schema),
         CASE(a_newer_or_foreign_or_broken_database_is_refused),
