@@ -189,6 +189,20 @@ int64_t store_testing_number(struct store_testing *t, const char *sql)
     return value;
 }
 
+void store_testing_plan(struct store_testing *t, const char *sql, struct buf *out)
+{
+    AUTO(buf_done) struct buf words;
+    sqlite3_stmt *stmt;
+
+    buf_init(&words, 1 << 16);
+    buf_printf(&words, "EXPLAIN QUERY PLAN %s", sql);
+    INVARIANT(sqlite3_prepare_v2(raw(t), buf_text(&words), -1, &stmt, NULL) == SQLITE_OK,
+              "it prepares");
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        buf_printf(out, "%s\n", (const char *)sqlite3_column_text(stmt, 3));
+    INVARIANT(sqlite3_finalize(stmt) == SQLITE_OK, "it is explained");
+}
+
 /* A blob of 16 or 32 equal bytes. */
 #define B4(x) x x x x
 #define B16(x) "x'" B4(B4(x)) "'"

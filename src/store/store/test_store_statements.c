@@ -273,6 +273,24 @@ static void every_statement_prepares_against_the_migrated_schema(void **state)
     store_testing_close(&t);
 }
 
+static void tickets_are_found_by_place_and_never_by_looking_at_a_whole_event(void **state)
+{
+    static const enum store_sql looks[] = {SQL_ticket_by_order, SQL_ticket_by_account,
+                                           SQL_check_order_tickets, SQL_check_ticket_line};
+    struct store_testing t;
+
+    (void)state;
+    store_testing_open(&t);
+    for (size_t i = 0; i < COUNT_OF(looks); i++) {
+        AUTO(buf_done) struct buf plan;
+        buf_init(&plan, 4096);
+        store_testing_plan(&t, store_statement(looks[i])->sql, &plan);
+        if (!strstr(buf_text(&plan), "sqlite_autoindex_ticket_2 (event_no=? AND place_no=?"))
+            fail_msg("%s: %s", store_statement(looks[i])->name, buf_text(&plan));
+    }
+    store_testing_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +300,7 @@ int main(void)
         cmocka_unit_test(the_reader_of_statements_sees_writes_wherever_they_stand),
         cmocka_unit_test(no_statement_needs_what_only_one_database_has),
         cmocka_unit_test(every_statement_prepares_against_the_migrated_schema),
+        cmocka_unit_test(tickets_are_found_by_place_and_never_by_looking_at_a_whole_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

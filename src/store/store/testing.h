@@ -55,6 +55,8 @@ RESULT store_testing_read(struct store_testing *t,
 void store_testing_sql(struct store_testing *t, const char *sql);
 RESULT store_testing_try(struct store_testing *t, const char *sql);
 int64_t store_testing_number(struct store_testing *t, const char *sql);
+/* How SQLite would go about it, a line for each table it looks into. */
+void store_testing_plan(struct store_testing *t, const char *sql, struct buf *out);
 /*
  * One consistent row of every table of a sale, all numbered 1, ids x'..' of one repeated byte: organiser 0A, account 0B (person
  * 0C), venue 0D, plan 0E, event 0F (on sale, EUR, places 0 to 3, category 0 at 1000 + 50), hold 10, order 11 (paid, hold 10,
