@@ -53,7 +53,7 @@ static const char *const sql[STATEMENTS] = {
     [SELL_PLACE] = "UPDATE place SET state=3, order_id=NULL, ticket_id=?1, generation=1 WHERE "
                    "event_no=1 AND place_no=?2 AND state=2",
     [TICKET_INSERT] =
-        "INSERT INTO ticket VALUES (?1,1,1,?2,?2,1,?1,1,0,4000,250,'EUR','valid',1,?1,?3)",
+        "INSERT INTO ticket VALUES (?1,1,1,?2,1,0,?1,1,0,4000,250,'EUR','valid',1,?1,?3)",
 };
 
 static const char schema[] =
@@ -78,11 +78,10 @@ static const char schema[] =
     "CREATE INDEX payment_due ON payment (next_ms) WHERE state='open';"
     "CREATE TABLE posting (b BLOB, line INT, order_id BLOB, acc TEXT, amount INT, currency TEXT, "
     "at INT, PRIMARY KEY (b, line)) WITHOUT ROWID;"
-    "CREATE TABLE ticket (id BLOB PRIMARY KEY, o INT, e INT, place_no INT, live INT, g INT, "
+    "CREATE TABLE ticket (id BLOB PRIMARY KEY, o INT, e INT, place_no INT, g INT, past INT, "
     "order_id BLOB, a INT, c INT, p INT, f INT,"
     " currency TEXT, status TEXT, s INT, last BLOB, at INT, UNIQUE (e, place_no, "
-    "g)) WITHOUT ROWID;"
-    "CREATE INDEX ticket_order ON ticket (order_id);"
+    "past)) WITHOUT ROWID;"
     "CREATE TABLE entry (entry_no INTEGER PRIMARY KEY, id BLOB UNIQUE, kind INT, o INT, e INT, at "
     "INT, sealed BLOB, c BLOB);"
     "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i < 199999) INSERT INTO "

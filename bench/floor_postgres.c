@@ -58,10 +58,9 @@ static const char schema[] =
     "CREATE INDEX payment_due ON payment (next_ms) WHERE state='open';"
     "CREATE TABLE posting (b BYTEA, line INT, order_id BYTEA, acc TEXT, amount INT, currency TEXT, "
     "at BIGINT, PRIMARY KEY (b, line));"
-    "CREATE TABLE ticket (id BYTEA PRIMARY KEY, o INT, e INT, place_no INT, live INT, g INT, "
+    "CREATE TABLE ticket (id BYTEA PRIMARY KEY, o INT, e INT, place_no INT, g INT, past INT, "
     "order_id BYTEA, a INT, c INT, p INT, f INT, currency TEXT, status TEXT, s INT, last BYTEA, "
-    "at BIGINT, UNIQUE (e, place_no, g));"
-    "CREATE INDEX ticket_order ON ticket (order_id);"
+    "at BIGINT, UNIQUE (e, place_no, past));"
     "CREATE TABLE entry (entry_no BIGINT PRIMARY KEY, id BYTEA UNIQUE, kind INT, o INT, e INT, at "
     "BIGINT, sealed BYTEA, c BYTEA);"
     "CREATE SEQUENCE sale_no MINVALUE 0; CREATE SEQUENCE entry_no;";
@@ -113,7 +112,7 @@ static void script(struct buf *out, unsigned per_order)
     script_seats(out, per_order,
                  "UPDATE place SET state=3, order_id=NULL, ticket_id=decode(md5('t'||@),'hex'), "
                  "generation=1 WHERE event_no=1 AND place_no=@ AND state=2;\n"
-                 "INSERT INTO ticket VALUES (decode(md5('t'||@),'hex'),1,1,@,@,1," ID
+                 "INSERT INTO ticket VALUES (decode(md5('t'||@),'hex'),1,1,@,1,0," ID
                  ",1,0,4000,250,'EUR','valid',1," ID ",1);\n" ENTRY);
     buf_put_text(out, COMMIT);
     must(buf_check(out), "script");

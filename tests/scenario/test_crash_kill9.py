@@ -89,7 +89,8 @@ def rows():
             "WITH p AS (SELECT order_id, count(*) AS n FROM place WHERE state = 2 GROUP BY order_id)"
             " SELECT lower(hex(o.id)) AS id, o.status AS status,"
             " (SELECT count(*) FROM order_line l WHERE l.order_id = o.id) AS lines,"
-            " (SELECT count(*) FROM ticket t WHERE t.order_id = o.id AND t.status = 'valid') AS tickets,"
+            " (SELECT count(*) FROM order_line l CROSS JOIN ticket t WHERE l.order_id = o.id AND t.event_no = o.event_no"
+            " AND t.place_no = l.place_no AND t.order_id = o.id AND t.status = 'valid') AS tickets,"
             " coalesce(p.n, 0) AS ordered FROM sale_order o LEFT JOIN p ON p.order_id = o.id")}
 
 

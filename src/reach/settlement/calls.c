@@ -8,7 +8,9 @@ enum {
     URL_MAX = 512,
     RETRY_MAX_S = 60, /* as far as we go at the provider's wish: an order may have to end */
     BROKEN_TRIES = 8, /* so often it answered with its own failure, */
-    BROKEN_AFTER_MS = 5 * 60 * 1000 /* past the session's time, before nobody is asked any more */
+    BROKEN_AFTER_MS = 5 * 60 * 1000, /* past the session's time, before nobody is asked any more */
+    REFUND_TRIES =
+        12 /* some seven minutes; then a person is told, and it is asked for all the same */
 };
 
 /* 1 s, 2 s, 4 s, ... at most a minute. */
@@ -180,15 +182,17 @@ static void refunded(struct flight *f, const struct courier_answer *a)
 {
     bool answered = a->outcome == COURIER_ANSWERED;
     /* In the provider's own words: a proxy's 404 says nothing of the money. */
-    bool refused =
-        answered && is_refusal(a->status) && stripe_refusal_read(a->body) != STRIPE_NO_REFUSAL;
+    enum stripe_refusal why =
+        answered && is_refusal(a->status) ? stripe_refusal_read(a->body) : STRIPE_NO_REFUSAL;
 
     memset(&f->refund, 0, sizeof f->refund);
     if (answered && a->status == 200 && stripe_refund_read(a->body, &f->refund) == OK) {
         flight_submit(f, DEED_REFUND_SAYS);
-    } else if (refused) {
+    } else if (why == STRIPE_REFUSED) {
         f->refund = (struct stripe_refund){.failed = true};
         flight_submit(f, DEED_REFUND_SAYS);
+    } else if (why == STRIPE_KEY_REUSED || f->tries + 1 >= REFUND_TRIES) {
+        flight_submit(f, DEED_REFUND_DOUBT);
     } else {
         flight_later(f, retry_ms(a));
     }

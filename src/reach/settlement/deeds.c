@@ -185,6 +185,17 @@ static enum err refund_says(struct store_tx *tx, const struct flight *f, struct 
     return f->refund.failed ? raise(tx, f, ALERT_refund_failed, subject) : OK;
 }
 
+/* Whether money went back cannot be asked; the question stays. */
+static enum err refund_in_doubt(struct store_tx *tx, const struct flight *f,
+                                struct refund_id refund)
+{
+    char subject[ID_TEXT_MAX];
+
+    refund_id_format(refund, subject);
+    TRY(raise(tx, f, ALERT_refund_unknown, subject));
+    return store_refund_later(tx, refund, store_now_ms(tx) + DOUBT_LOOK_MS);
+}
+
 static enum err do_deed(struct store_tx *tx, struct command *command)
 {
     const struct flight *f = (const struct flight *)command;
@@ -211,6 +222,8 @@ static enum err do_deed(struct store_tx *tx, struct command *command)
         return refund_says(tx, f, refund);
     case DEED_REFUND_LATER:
         return store_refund_later(tx, refund, next_ms);
+    case DEED_REFUND_DOUBT:
+        return refund_in_doubt(tx, f, refund);
     }
     FAIL(ERR_CORRUPT, "bad_deed", "Nobody knows this deed.");
 }

@@ -23,6 +23,7 @@ enum deed {
     DEED_LATER,        /* look again at next_ms */
     DEED_REFUND_SAYS,  /* how the refund stands */
     DEED_REFUND_LATER, /* try again at next_ms */
+    DEED_REFUND_DOUBT, /* whether it was made cannot be asked: a person must look */
 };
 
 /* One payment or refund from the question to the end of its command. */

@@ -715,6 +715,23 @@ static void a_refund_is_not_ended_by_a_strangers_404(void **state)
     EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'failed'") == 1);
 }
 
+static void a_refund_that_nobody_answers_is_told_and_asked_on(void **state)
+{
+    (void)state;
+    owe_unknown_money();
+    fault("{\"kind\":\"proxy_404_once\",\"path\":\"/v1/refunds\",\"times\":12}");
+    start_settlement();
+    for (int64_t tries = 1; tries < 12; tries++) {
+        EVENTUALLY(number("SELECT max(tries) FROM refund") >= tries);
+        assert_int_equal(number("SELECT count(*) FROM alert WHERE kind = 'refund_unknown'"), 0);
+        advance(61 * 1000);
+    }
+    EVENTUALLY(number("SELECT count(*) FROM alert WHERE kind = 'refund_unknown'") == 1);
+    assert_int_equal(number("SELECT count(*) FROM refund WHERE state = 'asked'"), 1);
+    advance(61 * 60 * 1000);
+    EVENTUALLY(number("SELECT count(*) FROM refund WHERE state = 'failed'") == 1);
+}
+
 static void a_refused_refund_raises_an_alert(void **state)
 {
     (void)state;
@@ -1031,6 +1048,7 @@ int main(int argc, char **argv)
         T(late_money_takes_free_places),
         T(late_money_goes_back),
         T(a_refund_is_not_ended_by_a_strangers_404),
+        T(a_refund_that_nobody_answers_is_told_and_asked_on),
         T(a_refused_refund_raises_an_alert),
         T(a_refund_answer_lost_is_asked_again_under_its_key),
         T(another_amount_raises_an_alert),

@@ -100,7 +100,7 @@ RESULT hold_retake(struct store_tx *tx, int64_t event_no, const uint32_t *places
  */
 RESULT places_sell(struct store_tx *tx, int64_t event_no, uint32_t place, struct order_id order,
                    struct ticket_id ticket, int64_t *ret_generation);
-/* Sold -> free. After the ticket has ended, or the place's next ticket would be refused. ERR_CONFLICT "place_not_sold". */
+/* Sold -> free. After the ticket has ended, or the place's next ticket would be refused. ERR_CONFLICT "place_not_sold", also then. */
 RESULT places_return(struct store_tx *tx, int64_t event_no, uint32_t place,
                      struct ticket_id ticket);
 

@@ -57,6 +57,15 @@ static enum err refund_says_(struct store_tx *tx, void *context)
     struct order_call *c = context;
     return order_refund_says(tx, LEDGER, c->refund, &c->answer);
 }
+static enum err return_first_place_(struct store_tx *tx, void *context)
+{
+    struct order_call *c = context;
+    struct ticket_row tickets[2];
+    size_t count;
+
+    TRY(store_tickets_of_order(tx, c->order, tickets, COUNT_OF(tickets), &count));
+    return places_return(tx, tickets[0].event_no, tickets[0].place_no, tickets[0].id);
+}
 static enum err read_(struct store_tx *tx, void *context)
 {
     struct order_call *c = context;
@@ -285,6 +294,21 @@ static int open_shop(void **state)
     assert_int_equal(fix_status(FIX_ORGANISER, req.id, EVENT_ON_SALE), OK);
     assert_int_equal(seat_maps_new(fix.t.store, &maps), OK);
     return 0;
+}
+
+static void a_place_stays_sold_while_its_ticket_is_live(void **state)
+{
+    struct order_call c = {.order = ORDER_ID(1)};
+    (void)state;
+
+    ordered(1, 1, 0);
+    assert_int_equal(paid(1), OK);
+    REFUSED(run(return_first_place_, &c), ERR_CONFLICT, "place_not_sold");
+    assert_int_equal(places_in(PLACE_SOLD), 2);
+    store_testing_sql(&fix.t,
+                      "UPDATE ticket SET status = 'refunded', past_generation = generation");
+    assert_int_equal(run(return_first_place_, &c), OK);
+    assert_int_equal(places_in(PLACE_SOLD), 1);
 }
 
 /* --- placing -------------------------------------------------------------------------------------------------------- */
@@ -882,6 +906,7 @@ int main(void)
 {
 #define SHOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_sale)
     const struct CMUnitTest tests[] = {
+        SHOP_TEST(a_place_stays_sold_while_its_ticket_is_live),
         SHOP_TEST(a_hold_becomes_an_order_with_an_attempt),
         SHOP_TEST(the_same_order_again_is_the_same_order),
         SHOP_TEST(nobody_keeps_more_than_five_orders_unpaid),

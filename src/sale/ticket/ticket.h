@@ -10,7 +10,7 @@
  * ticket again gives the same code. Who was admitted with it is door/admission's.
  *
  * Invariants:
- *   K1  a valid ticket's place is sold to it (foreign key) and to no other (UNIQUE live place);
+ *   K1  a valid ticket's place is sold to it, and no other ticket of the place is valid (a unique index);
  *   K2  the generation grows by one with every ticket of a place, across refunds and resales;
  *   K3  each change appends an entry that carries the ticket's own sequence and names the entry before it.
  */

@@ -79,12 +79,14 @@ static enum err step_with(struct store_conn *c, const char *sql, const char *scr
 
     if (code != SQLITE_OK)
         return sqlite_fail(c, code, "set-up");
-    if (sqlite3_bind_int(stmt, 1, version) == SQLITE_OK &&
-        sqlite3_bind_text(stmt, 2, script, -1, SQLITE_STATIC) == SQLITE_OK)
+    code = sqlite3_bind_int(stmt, 1, version);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_text(stmt, 2, script, -1, SQLITE_STATIC);
+    if (code == SQLITE_OK)
         code = sqlite3_step(stmt);
     *ret_row = code == SQLITE_ROW;
-    int ended = sqlite3_finalize(stmt);
-    return ended == SQLITE_OK ? OK : sqlite_fail(c, ended, "set-up");
+    (void)sqlite3_finalize(stmt); /* it says what the step said */
+    return code == SQLITE_ROW || code == SQLITE_DONE ? OK : sqlite_fail(c, code, "set-up");
 }
 
 static enum err keep_script(struct store_conn *c, const char *script, int version)

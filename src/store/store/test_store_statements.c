@@ -276,7 +276,8 @@ static void every_statement_prepares_against_the_migrated_schema(void **state)
 static void tickets_are_found_by_place_and_never_by_looking_at_a_whole_event(void **state)
 {
     static const enum store_sql looks[] = {SQL_ticket_by_order, SQL_ticket_by_account,
-                                           SQL_check_order_tickets, SQL_check_ticket_line};
+                                           SQL_check_order_tickets, SQL_check_ticket_line,
+                                           SQL_check_ticket_place};
     struct store_testing t;
 
     (void)state;

@@ -306,6 +306,7 @@ static void every_column_of_a_row_changes_its_digest(void **state)
         "fee_minor = 9",
         "currency = 'USD'",
         "status = 'suspended'",
+        "status = 'revoked', past_generation = 1",
         "sequence = 9",
         "issued_ms = 9",
         "last_entry_id = randomblob(16)",

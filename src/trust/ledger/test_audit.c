@@ -244,6 +244,8 @@ static void rows_that_contradict_each_other_are_named(void **state)
          "tkt_", "not paid"},
         {"UPDATE ticket SET place_no = 1", "UPDATE ticket SET place_no = 0", "tkt_",
          "not sold to it"},
+        {"UPDATE place SET generation = 2 WHERE place_no = 0",
+         "UPDATE place SET generation = 1 WHERE place_no = 0", "tkt_", "not sold to it"},
         {"UPDATE ticket SET status = 'revoked', past_generation = 1",
          "UPDATE ticket SET status = 'valid', past_generation = 0", "evt_", "no live ticket"},
         {"UPDATE ticket SET order_id = zeroblob(16)", "UPDATE ticket SET order_id = " ID_OF(06),
