@@ -58,7 +58,8 @@ static void know_attempt(struct flight *f, const struct payment_row *p, int64_t 
     f->until_ms = p->created_ms + ORDER_SESSION_MS;
 }
 
-static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct flight *f)
+static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct flight *f,
+                              bool page)
 {
     struct checkout known;
     struct payment_id id;
@@ -73,7 +74,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct 
         return OK;
     }
     know_attempt(f, &p, o.event_no);
-    f->due = true;
+    f->due = !page;
     f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
     f->question = f->over ? ASK_EXPIRE : ASK_STATE;
     if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p.id)) {
@@ -108,14 +109,15 @@ static enum err drive_refund(struct store_tx *tx, struct flight *f)
 }
 
 /* A flight for a payment or refund that a snapshot says is to be looked at. */
-static void choose(struct settlement *s, const uint8_t id[ID_BYTES], bool refund)
+static void choose(struct settlement *s, const uint8_t id[ID_BYTES], bool refund, bool page)
 {
     struct flight *f = s->chosen_count < COUNT_OF(s->chosen) ? flight_begin(s, id) : NULL;
 
     if (!f)
         return;
     s->chosen[s->chosen_count].flight = f;
-    s->chosen[s->chosen_count++].refund = refund;
+    s->chosen[s->chosen_count].refund = refund;
+    s->chosen[s->chosen_count++].page = page;
 }
 
 static enum err choose_due(struct settlement *s, struct store_tx *tx)
@@ -124,10 +126,10 @@ static enum err choose_due(struct settlement *s, struct store_tx *tx)
 
     TRY(store_payments_due(tx, store_now_ms(tx), s->payments, COUNT_OF(s->payments), &count));
     for (size_t i = 0; i < count; i++)
-        choose(s, s->payments[i].b, false);
+        choose(s, s->payments[i].b, false, false);
     TRY(store_refunds_due(tx, store_now_ms(tx), s->refunds, COUNT_OF(s->refunds), &count));
     for (size_t i = 0; i < count && s->config.provider; i++)
-        choose(s, s->refunds[i].b, true);
+        choose(s, s->refunds[i].b, true, false);
     return OK;
 }
 
@@ -145,7 +147,8 @@ static enum err drive_chosen(struct settlement *s)
         struct flight *f = s->chosen[i].flight;
         enum err code = e;
         if (code == OK)
-            code = s->chosen[i].refund ? drive_refund(tx, f) : drive_payment(s, tx, f);
+            code = s->chosen[i].refund ? drive_refund(tx, f)
+                                       : drive_payment(s, tx, f, s->chosen[i].page);
         if (code != OK) /* its rows could not be read: it was not asked */
             flight_end(f);
         if (e == OK)
@@ -195,7 +198,7 @@ static enum err choose_asked(struct settlement *s, struct store_tx *tx)
         TRY(e);
         bool waits = !known && (p.attempt > 1 || p.tries > 0) && p.next_ms > store_now_ms(tx);
         if (p.state == PAYMENT_OPEN && !waits) /* the provider said when to come again */
-            choose(s, p.id.b, false);
+            choose(s, p.id.b, false, page);
     }
     return OK;
 }

@@ -440,9 +440,12 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
         return settle(&c, &payment, s);
     if (s->status == STRIPE_EXPIRED && payment.state == PAYMENT_OPEN)
         return end_unpaid(&c, &payment, PAYMENT_EXPIRED);
-    if (payment.state == PAYMENT_OPEN)
-        return store_payment_answered(tx, payment.id, store_now_ms(tx) + ORDER_ASK_MS);
-    return OK;
+    if (payment.state != PAYMENT_OPEN)
+        return OK;
+    /* Why: the question may be older than the wish to end it, whose next look it must not put off. */
+    bool over = c.order.cancel_ms != 0 || c.order.pay_until_ms <= store_now_ms(tx);
+    return store_payment_answered(tx, payment.id,
+                                  store_now_ms(tx) + (over ? ORDER_END_MS : ORDER_ASK_MS));
 }
 
 bool order_wants_person(enum err e)

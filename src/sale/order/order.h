@@ -37,6 +37,7 @@ enum {
     ORDER_WAITING_MAX =
         5, /* unpaid orders of an account for an event, so that nobody keeps places without paying */
     ORDER_ASK_MS = 60 * 1000, /* how often an open session is asked about when no webhook came */
+    ORDER_END_MS = 1000,      /* the same, of an order that is to end */
 };
 
 struct order_request {

@@ -440,6 +440,19 @@ static void money_makes_tickets_in_one_transaction(void **state)
     assert_int_equal(audit(), 0);
 }
 
+static void an_open_session_does_not_put_off_the_end_of_its_order(void **state)
+{
+    (void)state;
+
+    ordered(1, 1, 0);
+    assert_int_equal(says(1, STRIPE_OPEN, false), OK);
+    assert_int_equal(payment_now(1).next_ms, STORE_TESTING_NOW_MS + ORDER_ASK_MS);
+    assert_int_equal(cancel(1, 1), OK);
+    assert_int_equal(payment_now(1).next_ms, STORE_TESTING_NOW_MS);
+    assert_int_equal(says(1, STRIPE_OPEN, false), OK); /* asked before, answered after */
+    assert_int_equal(payment_now(1).next_ms, STORE_TESTING_NOW_MS + ORDER_END_MS);
+}
+
 static void the_same_news_again_does_nothing(void **state)
 {
     (void)state;
@@ -914,6 +927,7 @@ int main(void)
         SHOP_TEST(closing_the_event_ends_ordering),
         SHOP_TEST(a_free_order_is_paid_at_once),
         SHOP_TEST(money_makes_tickets_in_one_transaction),
+        SHOP_TEST(an_open_session_does_not_put_off_the_end_of_its_order),
         SHOP_TEST(the_same_news_again_does_nothing),
         SHOP_TEST(another_amount_settles_nothing),
         SHOP_TEST(a_session_nobody_knows_is_not_ours),
