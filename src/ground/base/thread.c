@@ -41,6 +41,13 @@ void thread_in_bursts(void)
     (void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
+void thread_in_gaps(void)
+{
+    const struct sched_param none = {0};
+
+    (void)sched_setscheduler(0, SCHED_IDLE, &none); /* as above */
+}
+
 void thread_expect_heap(size_t bytes)
 {
     enum { PIECE = 1 << 20, PIECES_MAX = 64 }; /* pieces that the allocator takes from the heap */

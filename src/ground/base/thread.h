@@ -26,6 +26,11 @@ void thread_nice(int nice);
  */
 void thread_in_bursts(void);
 /*
+ * The calling thread works where a processor has nothing else to do, and every wake of another takes it away at once, also of one that works
+ * in bursts. A wish as well.
+ */
+void thread_in_gaps(void);
+/*
  * The calling thread is about to allocate so much over time, in small pieces. Why: the heap of a thread grows by a system call for
  * each page or two, under a lock that page faults of all threads take; this makes it grow once. No memory is taken, only addresses. A
  * wish as well.

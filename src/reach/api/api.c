@@ -13,8 +13,6 @@
 enum {
     POOL_THREADS = 2,
     POOL_QUEUE_MAX = 256,
-    /* A sign-in may wait a second, a buyer may not: in a rush passwords are hashed with what is left of the processors. */
-    HASHERS_NICE = 15,
     PAGES_BYTES_MAX = 64 << 20,
     RATE_SLOTS = 1 << 16,
     SESSIONS_REMEMBERED = 1 << 16,
@@ -166,8 +164,9 @@ enum err api_start(struct api *api, struct writer *writer, struct settlement *se
     api->writer = writer;
     api->settlement = settlement;
     api->server = server;
-    const struct pool_wish work = {"work", POOL_THREADS, POOL_QUEUE_MAX, 0},
-                           hash = {"passwords", processors(), POOL_QUEUE_MAX, HASHERS_NICE};
+    /* A sign-in may wait a second, a buyer may not: in a rush passwords are hashed with what is left of the processors. */
+    const struct pool_wish work = {"work", POOL_THREADS, POOL_QUEUE_MAX, false},
+                           hash = {"passwords", processors(), POOL_QUEUE_MAX, true};
     TRY(pool_new(&work, &api->pool));
     TRY(pool_new(&hash, &api->hashers));
     TRY(ticker_new(api, &api->ticker));

@@ -201,7 +201,7 @@ void json_money(struct json_writer *w, const char *key, struct money m);
 struct pool_wish {
     const char *name; /* of its threads */
     size_t threads, queue_max;
-    int nice; /* how far its threads stand back behind the others, 0 to 19 */
+    bool in_gaps; /* its threads stand back behind all others: thread_in_gaps */
 };
 RESULT pool_new(const struct pool_wish *wish, struct pool **ret_pool);
 void pool_free(struct pool *p);

@@ -16,7 +16,7 @@ struct pool {
     struct call **queue; /* ring of max entries */
     size_t max, first, count;
     bool stopping;
-    int nice;
+    bool in_gaps;
     size_t thread_count;
     pthread_t threads[POOL_THREADS_MAX];
 };
@@ -25,8 +25,8 @@ static void *work(void *context)
 {
     struct pool *p = context;
 
-    if (p->nice > 0)
-        thread_nice(p->nice);
+    if (p->in_gaps)
+        thread_in_gaps();
     pthread_mutex_lock(&p->mutex);
     for (;;) {
         while (p->count == 0 && !p->stopping)
@@ -52,7 +52,7 @@ enum err pool_new(const struct pool_wish *wish, struct pool **ret_pool)
     ENSURE(p, ERR_NOMEM, "no_memory", "No memory.");
     p->queue = calloc(wish->queue_max, sizeof(struct call *));
     p->max = wish->queue_max;
-    p->nice = wish->nice;
+    p->in_gaps = wish->in_gaps;
     INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0,
               "a mutex can be made");
     while (p->queue && p->thread_count < threads &&
