@@ -39,6 +39,13 @@ static bool is_refusal(int status)
            status != 429;
 }
 
+/* In the provider's own words: a proxy's 404 says nothing of the money. */
+static enum stripe_refusal refusal_of(const struct courier_answer *a)
+{
+    return a->outcome == COURIER_ANSWERED && is_refusal(a->status) ? stripe_refusal_read(a->body)
+                                                                   : STRIPE_NO_REFUSAL;
+}
+
 /* When the provider wants to be asked again. */
 static int64_t retry_ms(const struct courier_answer *a)
 {
@@ -145,8 +152,7 @@ static void created(struct flight *f, const struct courier_answer *a)
             flight_submit(f, DEED_SAYS);
         return;
     }
-    enum stripe_refusal why =
-        answered && is_refusal(a->status) ? stripe_refusal_read(a->body) : STRIPE_NO_REFUSAL;
+    enum stripe_refusal why = refusal_of(a);
     if (why == STRIPE_KEY_REUSED) {
         flight_submit(f, DEED_DOUBT);
         return;
@@ -181,9 +187,7 @@ static void said(struct flight *f, const struct courier_answer *a)
 static void refunded(struct flight *f, const struct courier_answer *a)
 {
     bool answered = a->outcome == COURIER_ANSWERED;
-    /* In the provider's own words: a proxy's 404 says nothing of the money. */
-    enum stripe_refusal why =
-        answered && is_refusal(a->status) ? stripe_refusal_read(a->body) : STRIPE_NO_REFUSAL;
+    enum stripe_refusal why = refusal_of(a);
 
     memset(&f->refund, 0, sizeof f->refund);
     if (answered && a->status == 200 && stripe_refund_read(a->body, &f->refund) == OK) {

@@ -97,7 +97,6 @@ struct settlement {
     struct {
         struct flight *flight;
         bool refund;
-        bool page;                  /* only its page is wanted, not how it stands */
     } chosen[SETTLEMENT_CALLS_MAX]; /* of the look that runs */
     size_t chosen_count;
 };

@@ -58,8 +58,7 @@ static void know_attempt(struct flight *f, const struct payment_row *p, int64_t 
     f->until_ms = p->created_ms + ORDER_SESSION_MS;
 }
 
-static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct flight *f,
-                              bool page)
+static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct flight *f)
 {
     struct checkout known;
     struct payment_id id;
@@ -74,7 +73,6 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct 
         return OK;
     }
     know_attempt(f, &p, o.event_no);
-    f->due = !page;
     f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
     f->question = f->over ? ASK_EXPIRE : ASK_STATE;
     if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p.id)) {
@@ -108,16 +106,16 @@ static enum err drive_refund(struct store_tx *tx, struct flight *f)
     return OK;
 }
 
-/* A flight for a payment or refund that a snapshot says is to be looked at. */
+/* A flight for a payment or refund that a snapshot says is to be looked at; page: only its page is wanted, not how it stands. */
 static void choose(struct settlement *s, const uint8_t id[ID_BYTES], bool refund, bool page)
 {
     struct flight *f = s->chosen_count < COUNT_OF(s->chosen) ? flight_begin(s, id) : NULL;
 
     if (!f)
         return;
+    f->due = !page;
     s->chosen[s->chosen_count].flight = f;
-    s->chosen[s->chosen_count].refund = refund;
-    s->chosen[s->chosen_count++].page = page;
+    s->chosen[s->chosen_count++].refund = refund;
 }
 
 static enum err choose_due(struct settlement *s, struct store_tx *tx)
@@ -147,8 +145,7 @@ static enum err drive_chosen(struct settlement *s)
         struct flight *f = s->chosen[i].flight;
         enum err code = e;
         if (code == OK)
-            code = s->chosen[i].refund ? drive_refund(tx, f)
-                                       : drive_payment(s, tx, f, s->chosen[i].page);
+            code = s->chosen[i].refund ? drive_refund(tx, f) : drive_payment(s, tx, f);
         if (code != OK) /* its rows could not be read: it was not asked */
             flight_end(f);
         if (e == OK)
