@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doors.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ground/base/thread.h"
 #include "ground/crypto/crypto.h"
 #include "ground/encode/base45.h"
 #include "ground/encode/base64.h"
@@ -16,7 +19,8 @@ enum {
         25, /* of so many scans one shows the ticket of the one before, at the next door */
     LATER_EVERY = 50,
     ALTERED_EVERY = 200,
-    STALLED_US = 60000000
+    STALLED_US = 60000000,
+    DOORS_NICE = -15 /* before the server's threads too */
 };
 
 /* One of a round's scans. */
@@ -45,16 +49,20 @@ struct round {
     struct buf requests;
     size_t due; /* those before it are due */
     size_t end; /* those from here on are not sent */
-    int64_t answered, last_us;
+    int64_t answered, began_us, last_us;
+    struct cost cost;
+    atomic_bool enough, over;
 };
 
 struct doors {
     struct rig *rig;
+    struct wire *wire;
     struct wire_pool *pool;
     struct pass *passes;
     struct scanner *scanners;
     unsigned count;
-    struct round *round; /* the one that goes on */
+    struct round round; /* the one that goes on */
+    pthread_t thread;
     struct scan_promise *promises;
     size_t promise_count, promise_cap;
 };
@@ -94,7 +102,8 @@ struct doors *doors_new(struct rig *r, const struct house *h, const struct stage
     d->rig = r;
     d->passes = passes;
     d->count = scanners;
-    d->pool = wire_pool_new(r->wire, r->world.port, scanners);
+    d->wire = wire_new();
+    d->pool = wire_pool_new(d->wire, r->world.port, scanners);
     for (unsigned i = 0; i < scanners; i++) {
         d->scanners[i].doors = d;
         enrol(r, h, stage, i, &d->scanners[i]);
@@ -112,6 +121,7 @@ void doors_free(struct doors *d)
     for (unsigned i = 0; i < d->count; i++)
         ed25519_key_wipe(&d->scanners[i].key);
     wire_pool_free(d->pool);
+    wire_free(d->wire);
     free(d->scanners);
     free(d->promises);
     free(d);
@@ -278,7 +288,7 @@ static bool expected(const struct scan *scan, struct pass *p, const char *reason
 static void judge(struct doors *d, const struct scanner *s, const struct scan *scan,
                   struct span body)
 {
-    struct round_score *score = d->round->score;
+    struct round_score *score = d->round.score;
     struct pass *p = &d->passes[scan->pass];
     const char *reason = reason_of(body);
 
@@ -317,12 +327,12 @@ static void scan_answered(void *context, const struct wire_answer *a)
 {
     struct scanner *s = context;
     struct doors *d = s->doors;
-    struct round *r = d->round;
+    struct round *r = &d->round;
     struct scan *scan = &r->scans[s->next];
 
     if (a->status == 503) {
         r->score->retries++;
-        wire_after(d->rig->wire, BUSY_US, scan_send, s);
+        wire_after(d->wire, BUSY_US, scan_send, s);
         return;
     }
     if (a->status != 200)
@@ -342,22 +352,22 @@ static void scan_send(void *context)
 {
     struct scanner *s = context;
     struct doors *d = s->doors;
-    struct scan *scan = &d->round->scans[s->next];
+    struct scan *scan = &d->round.scans[s->next];
 
     s->busy = true;
     scan->again = d->passes[scan->pass].shown;
-    wire_send(d->pool, span_of(d->round->requests.data + scan->at, scan->length), scan_answered, s);
+    wire_send(d->pool, span_of(d->round.requests.data + scan->at, scan->length), scan_answered, s);
 }
 
 /* At a rate: what is due is sent where the scanner is free; else it follows the answer that the scanner waits for. */
 static void tick(void *context)
 {
     struct doors *d = context;
-    struct round *r = d->round;
+    struct round *r = &d->round;
     int64_t now;
 
     while (r->due < r->end && r->scans[r->due].due_us <= (now = now_us())) {
-        if (r->wish->over && r->wish->over(r->wish->context)) {
+        if (atomic_load(&r->enough)) {
             r->end = r->due;
             return;
         }
@@ -369,7 +379,7 @@ static void tick(void *context)
         }
     }
     if (r->due < r->end)
-        wire_after(d->rig->wire, r->scans[r->due].due_us - now_us(), tick, d);
+        wire_after(d->wire, r->scans[r->due].due_us - now_us(), tick, d);
 }
 
 static void begin(struct doors *d, struct round *r)
@@ -392,35 +402,67 @@ static void begin(struct doors *d, struct round *r)
     tick(d);
 }
 
-void doors_round(struct doors *d, const struct round_wish *wish, struct round_score *ret_score)
+static void *doors_main(void *context)
 {
-    struct round r = {.wish = wish, .score = ret_score};
+    struct doors *d = context;
+    struct round *r = &d->round;
 
-    *ret_score = (struct round_score){0};
+    thread_nice(DOORS_NICE);
+    begin(d, r);
+    while (r->answered < (int64_t)r->end) {
+        wire_turn(d->wire, 1000);
+        if (now_us() - r->last_us > STALLED_US)
+            die("no scan was answered for a minute");
+    }
+    atomic_store(&r->over, true);
+    return NULL;
+}
+
+void doors_begin(struct doors *d, const struct round_wish *wish, struct round_score *score)
+{
+    struct round *r = &d->round;
+
+    *score = (struct round_score){0};
     if (wish->scanners > d->count || wish->fresh == 0 ||
         (!wish->mixed && wish->scans > wish->fresh))
         die("a round that cannot be");
-    prepare(d, &r);
-    d->round = &r;
-    struct cost cost = cost_now(d->rig);
-    if (wish->begins)
-        wish->begins(wish->context);
-    int64_t began = now_us();
-    begin(d, &r);
-    while (r.answered < (int64_t)r.end) {
-        wire_turn(d->rig->wire, 1000);
-        if (now_us() - r.last_us > STALLED_US)
-            die("no scan was answered for a minute");
-    }
-    if (wish->rate)
-        began += LEAD_US;
-    ret_score->scans = r.answered;
-    ret_score->seconds = (double)(r.last_us - began) / 1e6;
-    ret_score->cost = cost_since(d->rig, &cost);
-    ret_score->wrong += never_let_in(d, wish);
-    d->round = NULL;
-    buf_done(&r.requests);
-    free(r.scans);
+    *r = (struct round){.wish = wish, .score = score};
+    prepare(d, r);
+    r->cost = cost_now(d->rig);
+    r->began_us = now_us();
+    must(thread_start(&d->thread, "doors", doors_main, d), "doors");
+}
+
+bool doors_running(const struct doors *d)
+{
+    return !atomic_load(&d->round.over);
+}
+
+void doors_enough(struct doors *d)
+{
+    atomic_store(&d->round.enough, true);
+}
+
+void doors_end(struct doors *d)
+{
+    struct round *r = &d->round;
+    struct round_score *score = r->score;
+
+    (void)pthread_join(d->thread, NULL);
+    score->scans = r->answered;
+    score->seconds =
+        (double)(r->last_us - r->began_us - (r->wish->rate ? LEAD_US : 0)) / 1e6;
+    score->cost = cost_since(d->rig, &r->cost);
+    score->wrong += never_let_in(d, r->wish);
+    buf_done(&r->requests);
+    free(r->scans);
+    r->scans = NULL;
+}
+
+void doors_round(struct doors *d, const struct round_wish *wish, struct round_score *ret_score)
+{
+    doors_begin(d, wish, ret_score);
+    doors_end(d);
 }
 
 void round_write(struct round_score *score, struct json_writer *w, const char *key)

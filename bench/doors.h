@@ -6,9 +6,10 @@
  * doors - scanners at work: enrolled through the API with keys of their own, each with one scan on its way at a time.
  *
  * A round is a list of scans, dealt to the scanners in turn. They are made and signed before it begins: in the world that is
- * the work of the scanners' own processors. In a closed loop a scanner sends its next scan when the last was answered, and
- * times count from the sending; at a rate, scan n is due n / rate after the beginning, whatever became of those before
- * it, and times count from when it was due.
+ * the work of the scanners' own processors; for the same reason a thread of their own with sockets of its own sends them and goes before
+ * all others, so that a scan does not wait here for buyers who are asked about in the same process. In a closed loop a scanner sends its
+ * next scan when the last was answered, and times count from the sending; at a rate, scan n is due n / rate after the beginning,
+ * whatever became of those before it, and times count from when it was due.
  *
  * What must be answered: an altered code is forged. A ticket is let in once: a scan of it that is sent after any
  * answer about it gets already_admitted; of those under way together exactly one gets ok. Everything else is counted as wrong.
@@ -33,11 +34,6 @@ struct round_wish {
     unsigned stored_s;   /* scanned at these seconds before now and later, and kept until now */
     unsigned rate;       /* a second; 0: closed loop */
     bool mixed; /* codes are shown again or were altered; needed where scans are more than fresh */
-    /* Each may be NULL. begins: the scans are made, the first is about to be sent. over: asked at a rate before each scan that is
-     * due; once true, that one and those after it are not sent. */
-    void (*begins)(void *context);
-    bool (*over)(void *context);
-    void *context;
 };
 
 struct round_score {
@@ -47,6 +43,13 @@ struct round_score {
     struct samples late; /* at a rate: how late a scan was sent whose scanner was free */
     struct cost cost;
 };
+/* The scans are made, and the first is about to be sent. */
+void doors_begin(struct doors *d, const struct round_wish *wish, struct round_score *score);
+bool doors_running(const struct doors *d);
+/* At a rate: what is not due yet is not sent any more. */
+void doors_enough(struct doors *d);
+/* Waits for the last answer; the score is complete. */
+void doors_end(struct doors *d);
 void doors_round(struct doors *d, const struct round_wish *wish, struct round_score *ret_score);
 /* As one member of the object being written. */
 void round_write(struct round_score *score, struct json_writer *w, const char *key);

@@ -88,31 +88,36 @@ static void prepare(struct gate *g, const struct rig_wish *rig_wish)
     passes_buy(&g->rig, &g->stage, g->fans, FANS, g->passes, g->pass_count, &g->codes_per_s);
 }
 
-/* Takes the round's passes from those that are left, and writes it. Returns scans a second. */
+/* Takes the round's passes from those that are left. */
+static void begin_round(struct gate *g, struct round_wish *wish, size_t fresh, const char *key,
+                        struct round_score *score)
+{
+    wish->first = g->pass_next;
+    wish->fresh = fresh;
+    g->pass_next += fresh;
+    say("round: %s", key);
+    doors_begin(g->doors, wish, score);
+}
+
+/* Writes it. Returns scans a second. */
+static double end_round(struct gate *g, struct round_score *score, const char *key,
+                        struct json_writer *w)
+{
+    doors_end(g->doors);
+    double per_s = (double)score->scans / score->seconds;
+    round_write(score, w, key);
+    g->wrong += score->wrong;
+    round_done(score);
+    return per_s;
+}
+
 static double run_round(struct gate *g, struct round_wish *wish, size_t fresh, const char *key,
                         struct json_writer *w)
 {
     struct round_score score;
 
-    wish->first = g->pass_next;
-    wish->fresh = fresh;
-    g->pass_next += fresh;
-    say("round: %s", key);
-    doors_round(g->doors, wish, &score);
-    round_write(&score, w, key);
-    g->wrong += score.wrong;
-    round_done(&score);
-    return (double)score.scans / score.seconds;
-}
-
-static void sale_begins(void *context)
-{
-    sale_begin(context);
-}
-
-static bool sale_over(void *context)
-{
-    return !sale_running(context);
+    begin_round(g, wish, fresh, key, &score);
+    return end_round(g, &score, key, w);
 }
 
 /* The open round beside a sale, and the rest of the sale. */
@@ -122,17 +127,21 @@ static void round_in_sale(struct gate *g, struct json_writer *w)
     struct round_wish round_wish = {.scanners = wish->scanners,
                                     .mixed = true,
                                     .scans = g->shares.open_in_sale,
-                                    .rate = wish->rate,
-                                    .begins = sale_begins,
-                                    .over = sale_over};
+                                    .rate = wish->rate};
+    struct round_score score;
 
     g->sale_wish = (struct sale_wish){
         .stage = &g->sale_stage, .fans = g->fans, .buyers = wish->buyers, .per_order = 2};
-    round_wish.context = g->sale = sale_new(&g->rig, &g->sale_wish);
-    (void)run_round(g, &round_wish, g->shares.open_in_sale, "open_in_sale", w);
+    g->sale = sale_new(&g->rig, &g->sale_wish);
+    begin_round(g, &round_wish, g->shares.open_in_sale, "open_in_sale", &score);
+    sale_begin(g->sale);
+    while (sale_running(g->sale) && doors_running(g->doors))
+        wire_turn(g->rig.wire, 1000);
     double beside_per_s = sale_per_s(g->sale);
+    doors_enough(g->doors);
     while (sale_running(g->sale))
         wire_turn(g->rig.wire, 1000);
+    (void)end_round(g, &score, "open_in_sale", w);
     json_w_kv_object(w, "sale");
     write_number(w, "sales_per_s_beside_scans", beside_per_s);
     sale_write(g->sale, w);
