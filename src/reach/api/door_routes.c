@@ -311,5 +311,6 @@ enum err api_scan_post(struct call *c)
               "#/signature", ERR_INVALID, "bad_signature", "A signature is 64 bytes in base64.");
     c->lane = LANE_DOOR;
     TRY(judge_scan(c, r, &args->judged));
+    http_hurry(c->x);
     return call_write(c, scan_write, args);
 }

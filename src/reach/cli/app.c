@@ -463,6 +463,7 @@ static enum err open_server(struct app *app)
     config.loops = loops >= 1 && loops <= HTTP_LOOPS_MAX ? (unsigned)loops : 2;
     config.sse.threads = config.loops < HTTP_SSE_THREADS_MAX ? config.loops : HTTP_SSE_THREADS_MAX;
     config.nice = LOOPS_NICE;
+    config.quick_loops = config.loops;
     config.limits.connections_per_client_max =
         (size_t)setting_number(s->limits_connections_per_client);
     config.clock = app->clock;

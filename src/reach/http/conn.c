@@ -65,7 +65,7 @@ struct http_exchange *http_exchange_take(struct http_loop *loop, struct http_con
     x->user = NULL;
     x->next = NULL;
     x->complete = NULL;
-    x->deferred = x->answers_head = false;
+    x->deferred = x->answers_head = x->hurried = false;
     http_response_init(x);
     loop->exchange_count++;
     return x;
@@ -556,6 +556,15 @@ static bool begin_linger(struct http_conn *c)
     return true;
 }
 
+/* Not while this loop may come across it again; and a proxy's connection carries everybody's requests. */
+static bool may_pass_on(const struct http_conn *c)
+{
+    const struct http_server *server = c->loop->server;
+
+    return server->quick_count > 0 && !c->loop->quick && !c->queued && http_conn_is_idle(c) &&
+           !http_server_trusts(server, c->peer);
+}
+
 static bool step_write(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
@@ -586,8 +595,14 @@ static bool step_write(struct http_conn *c)
         return become_stream(c);
     if (c->close_after || x->response.streams)
         return begin_linger(c);
+    bool hurried = x->hurried;
     leave_exchange(c);
     c->phase = PHASE_HEAD;
+    if (hurried && may_pass_on(c)) {
+        drop_input(c);
+        http_loop_pass_on(c->loop, c);
+        return false;
+    }
     c->begun_ms = c->loop->now_ms;
     http_conn_deadline(c, c->begun_ms + (c->in_at < c->in_len ? l->head_ms : l->idle_ms));
     return true;
@@ -669,9 +684,10 @@ bool http_conn_is_idle(const struct http_conn *c)
 
 void http_conn_start(struct http_conn *c)
 {
-    c->phase = c->tls ? PHASE_HANDSHAKE : PHASE_HEAD;
+    const struct http_limits *l = limits_of(c);
+
     c->begun_ms = c->loop->now_ms;
-    http_conn_deadline(c, c->begun_ms + limits_of(c)->head_ms);
+    http_conn_deadline(c, c->begun_ms + (c->requests ? l->idle_ms : l->head_ms));
 }
 
 void http_conn_close(struct http_conn *c)
@@ -707,6 +723,11 @@ void http_conn_close(struct http_conn *c)
 void http_defer(struct http_exchange *x)
 {
     x->deferred = true;
+}
+
+void http_hurry(struct http_exchange *x)
+{
+    x->hurried = true;
 }
 
 void http_finish_with(struct http_exchange *x, void (*complete)(void *context), void *context)

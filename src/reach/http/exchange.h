@@ -57,7 +57,7 @@ struct http_exchange {
     struct http_server *server;
     struct http_loop *loop;
     struct http_conn *conn; /* touched by the loop only; NULL once the connection is gone */
-    bool deferred, answers_head;
+    bool deferred, answers_head, hurried;
     bool body_lent; /* its memory is the arena's */
     struct http_response response;
     struct buf body; /* of the request */
@@ -80,6 +80,12 @@ void http_finish(struct http_exchange *x);
 void http_finish_with(struct http_exchange *x, void (*complete)(void *context), void *context);
 /* The same for those of many: set complete and complete_context of each and link them by next; each loop is woken once. */
 void http_finish_many(struct http_exchange *first);
+
+/*
+ * Somebody waits at a door for what this connection asks: after this answer it goes on in a quick loop, if there is one, for good; but not
+ * a trusted proxy's, which carries everybody's requests. To be granted to whom the handler knows.
+ */
+void http_hurry(struct http_exchange *x);
 
 /*
  * Add a response header; before or after the reply, until the handler returns or finishes. Not for those the server writes

@@ -6,7 +6,7 @@
  * http - the server: sockets, loops, deadlines and limits around a strict reader. It knows nothing of tickets.
  *
  * Each loop is a thread with its own epoll set; whichever accepts a connection gives it to the loops in turn, and it stays
- * there. A connection carries one request at a time: the next is parsed when the answer to the last is queued. Streams of
+ * there, or goes on in a quick one, which a wake gives the processor at once (http_hurry). A connection carries one request at a time: the next is parsed when the answer to the last is queued. Streams of
  * server-sent events leave for a loop of their own (sse.h). HTTP/2 and 3 are the reverse proxy's; plain HTTP is refused on
  * addresses that are not loopback.
  *
@@ -50,7 +50,9 @@ struct http_config {
     struct http_listener listeners[HTTP_LISTENERS_MAX];
     size_t listener_count;
     unsigned loops;
-    int nice; /* of the loops' threads: see thread_nice */
+    unsigned
+        quick_loops; /* for connections that were hurried (http_hurry); 0: they stay where they are */
+    int nice;        /* of the loops' threads: see thread_nice */
     struct http_limits limits;
     const struct clock *clock;
     const struct rng *rng;

@@ -87,7 +87,7 @@ enum {
 struct http_loop {
     struct http_server *server;
     pthread_t thread;
-    bool started;
+    bool started, quick;
     int epoll, spare_fd;
     struct http_source wake;
     int64_t now_ms, tick, stop_at_ms;
@@ -135,8 +135,9 @@ struct http_server {
     struct http_bound bound[HTTP_LISTENERS_MAX];
     size_t bound_count;
     struct http_loop *loops;
-    unsigned loop_count;
-    _Atomic unsigned next_loop;
+    unsigned loop_count; /* of those that accept; the quick ones follow them */
+    unsigned quick_count;
+    _Atomic unsigned next_loop, next_quick;
     _Atomic bool stopping;
     _Atomic int64_t grace_ms;
     pthread_mutex_t lock;
@@ -157,13 +158,15 @@ void http_loop_wake(struct http_loop *loop);
 void http_loop_delivered(struct http_loop *loop);
 void http_loop_spread(struct http_loop *loop,
                       struct http_conn *c); /* any thread: here is a connection for you */
+/* Give an idle connection of this loop to a quick one; it is not to be touched afterwards. */
+void http_loop_pass_on(struct http_loop *loop, struct http_conn *c);
 void *http_loop_main(void *loop);
 /* Accept what waits at a listener. */
 void http_loop_accept(struct http_loop *loop, struct http_bound *bound);
 /* Take the connection out of loop and wheel and end it; its memory goes at the end of the round. */
 void http_conn_close(struct http_conn *c);
 void http_conn_deadline(struct http_conn *c, int64_t at_ms);
-/* Begin the first phase. */
+/* In its loop: go on with the phase it is in. */
 void http_conn_start(struct http_conn *c);
 /* "Mon, 23 Nov 2026 19:30:00 GMT"; good until the next call. */
 const char *http_loop_date(struct http_loop *loop);

@@ -144,7 +144,6 @@ static struct http_conn *welcome(struct http_server *server, struct http_bound *
     c->source = (struct http_source){SOURCE_CONN, fd};
     c->peer = peer;
     c->counted = counted;
-    c->phase = PHASE_HANDSHAKE;
     /* Both only make it faster. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     pthread_mutex_lock(&server->lock);
@@ -155,6 +154,7 @@ static struct http_conn *welcome(struct http_server *server, struct http_bound *
         free(c);
         return NULL;
     }
+    c->phase = c->tls ? PHASE_HANDSHAKE : PHASE_HEAD;
     return c;
 }
 
@@ -217,6 +217,20 @@ static void adopt(struct http_loop *loop, struct http_conn *c)
     http_conn_start(c);
     if (loop->stopping || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, c->source.fd, &ev) != 0)
         http_conn_close(c);
+    else if (
+        c->readable) /* one that was passed on may have been deciphered further than it was read */
+        http_conn_run(c);
+}
+
+void http_loop_pass_on(struct http_loop *loop, struct http_conn *c)
+{
+    struct http_server *server = loop->server;
+    unsigned turn = atomic_fetch_add(&server->next_quick, 1) % server->quick_count;
+
+    (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, c->source.fd, NULL);
+    http_conn_deadline(c, -1);
+    loop->conn_count--;
+    http_loop_spread(&server->loops[server->loop_count + turn], c);
 }
 
 /* --- Rounds --------------------------------------------------------------------------------------------------------- */
@@ -402,8 +416,8 @@ void *http_loop_main(void *arg)
 {
     struct http_loop *loop = arg;
     thread_nice(loop->server->config.nice);
-    /* Else each request and each answer of a batch would take the processor from whom it comes from. */
-    thread_in_bursts();
+    if (!loop->quick) /* else each request and each answer of a batch would take the processor from whom it comes from */
+        thread_in_bursts();
     loop->now_ms = clock_mono_ms(loop->server->config.clock);
     loop->tick = loop->now_ms / WHEEL_TICK_MS;
     while (run_round(loop))

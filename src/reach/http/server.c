@@ -171,16 +171,21 @@ static enum err open_loop(struct http_server *server, struct http_loop *loop)
            "No descriptors for a loop: %s.", strerror(errno));
     /* Edge-triggered: each wake is one event, and nobody has to read the count away. */
     TRY(watch(loop->epoll, &loop->wake, EPOLLIN | EPOLLET));
-    for (size_t i = 0; i < server->bound_count; i++)
+    for (size_t i = 0; i < server->bound_count && !loop->quick; i++)
         TRY(watch(loop->epoll, &server->bound[i].source, EPOLLIN | EPOLLEXCLUSIVE));
     return OK;
 }
 
+static unsigned all_loops(const struct http_server *server)
+{
+    return server->loop_count + server->quick_count;
+}
+
 static enum err start_loops(struct http_server *server)
 {
-    for (unsigned i = 0; i < server->loop_count; i++) {
+    for (unsigned i = 0; i < all_loops(server); i++) {
         struct http_loop *loop = &server->loops[i];
-        TRY(thread_start(&loop->thread, "http", http_loop_main, loop));
+        TRY(thread_start(&loop->thread, loop->quick ? "http-quick" : "http", http_loop_main, loop));
         loop->started = true;
     }
     return OK;
@@ -192,7 +197,8 @@ static enum err setup(struct http_server *server)
     const struct http_limits *l = &config->limits;
 
     ENSURE(config->handle && config->clock && config->rng && config->loops >= 1 &&
-               config->loops <= HTTP_LOOPS_MAX && config->listener_count <= HTTP_LISTENERS_MAX &&
+               config->loops <= HTTP_LOOPS_MAX && config->quick_loops <= HTTP_LOOPS_MAX &&
+               config->listener_count <= HTTP_LISTENERS_MAX &&
                config->trusted_count <= HTTP_TRUSTED_MAX && l->rate_min > 0 &&
                l->connections_max > 0 && strlen(config->csp) <= CSP_MAX,
            ERR_INVALID, "bad_config", "The server's settings contradict themselves.");
@@ -205,14 +211,17 @@ static enum err setup(struct http_server *server)
         server->bound_count++;
         TRY(bind_listener(&config->listeners[i], &server->bound[i]));
     }
-    server->loops = calloc(config->loops, sizeof *server->loops);
+    server->loops = calloc(config->loops + config->quick_loops, sizeof *server->loops);
     ENSURE(server->loops, ERR_NOMEM, "no_memory", "No memory for the loops.");
-    for (; server->loop_count < config->loops; server->loop_count++) {
-        struct http_loop *loop = &server->loops[server->loop_count];
+    server->loop_count = config->loops;
+    server->quick_count = config->quick_loops;
+    for (unsigned i = 0; i < all_loops(server); i++) {
+        struct http_loop *loop = &server->loops[i];
         pthread_mutex_init(&loop->lock, NULL);
         loop->epoll = loop->wake.fd = loop->spare_fd = -1;
+        loop->quick = i >= config->loops;
     }
-    for (unsigned i = 0; i < server->loop_count; i++)
+    for (unsigned i = 0; i < all_loops(server); i++)
         TRY(open_loop(server, &server->loops[i]));
     TRY(http_sse_open(server, &server->sse));
     TRY(start_loops(server));
@@ -279,18 +288,33 @@ void http_server_metrics(struct http_server *server, struct http_metrics *ret_me
 
 /* --- Closing -------------------------------------------------------------------------------------------------------- */
 
+/* Given to it by a loop that ended later. */
+static void close_arrivals(struct http_loop *loop)
+{
+    while (loop->arrivals) {
+        struct http_conn *c = loop->arrivals;
+        loop->arrivals = c->next_queued;
+        tls_close(c->tls);
+        close(c->source.fd);
+        http_server_left(loop->server, c->peer, c->counted);
+        free(c);
+    }
+}
+
 void http_server_stop(struct http_server *server, int64_t grace_ms)
 {
     atomic_store(&server->grace_ms, grace_ms);
     atomic_store(&server->stopping, true);
-    for (unsigned i = 0; i < server->loop_count; i++)
+    for (unsigned i = 0; i < all_loops(server); i++)
         if (server->loops[i].started)
             http_loop_wake(&server->loops[i]);
-    for (unsigned i = 0; i < server->loop_count; i++) {
+    for (unsigned i = 0; i < all_loops(server); i++) {
         if (server->loops[i].started)
             pthread_join(server->loops[i].thread, NULL);
         server->loops[i].started = false;
     }
+    for (unsigned i = 0; i < all_loops(server); i++)
+        close_arrivals(&server->loops[i]);
     for (size_t i = 0; i < server->bound_count; i++) {
         if (server->bound[i].source.fd >= 0)
             close(server->bound[i].source.fd);
@@ -301,14 +325,6 @@ void http_server_stop(struct http_server *server, int64_t grace_ms)
 
 static void free_loop(struct http_loop *loop)
 {
-    while (loop->arrivals) { /* accepted by a loop that ended later */
-        struct http_conn *c = loop->arrivals;
-        loop->arrivals = c->next_queued;
-        tls_close(c->tls);
-        close(c->source.fd);
-        http_server_left(loop->server, c->peer, c->counted);
-        free(c);
-    }
     while (loop->spare_exchanges) {
         struct http_exchange *x = loop->spare_exchanges;
         loop->spare_exchanges = x->next;
@@ -330,7 +346,7 @@ void http_server_close(struct http_server *server)
     if (!server)
         return;
     http_server_stop(server, 0);
-    for (unsigned i = 0; i < server->loop_count; i++)
+    for (unsigned i = 0; i < all_loops(server); i++)
         free_loop(&server->loops[i]);
     free(server->loops);
     http_sse_close(server->sse);

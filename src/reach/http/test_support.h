@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "ground/base/base.h"
+#include "ground/base/thread.h"
 #include "reach/http/http.h"
 
 enum { PATIENCE_MS = 10000 };
@@ -114,6 +115,14 @@ static inline int hear_response(int fd, struct buf *in, bool to_head, struct buf
     memmove(in->data, in->data + head + want, in->len - head - want);
     in->len -= head + want;
     return status;
+}
+
+/* Asked by a handler. */
+static inline bool thread_is_quick(void)
+{
+    char name[THREAD_NAME_MAX + 1];
+    assert_int_equal(pthread_getname_np(pthread_self(), name, sizeof name), 0);
+    return strcmp(name, "http-quick") == 0;
 }
 
 static inline int count_of(const char *text, const char *part)

@@ -20,6 +20,10 @@ static void handle(void *context, struct http_exchange *x)
         http_reply_static(x, "text/plain", span_of(large, LARGE), NULL);
     else if (span_eq_text(x->request.path, "/stream"))
         http_reply_stream(x, SPAN_LIT("c"));
+    else if (span_eq_text(x->request.path, "/hurry"))
+        http_hurry(x), http_reply_empty(x, 204);
+    else if (span_eq_text(x->request.path, "/quick"))
+        http_reply_copy(x, 200, "text/plain", span_text(thread_is_quick() ? "yes" : "no"));
     else
         http_reply_copy(x, 200, "text/plain",
                         x->request.body.len ? x->request.body : x->request.path);
@@ -54,6 +58,7 @@ static int start(void **state)
     http_config_init(&config);
     config.listeners[config.listener_count++] = (struct http_listener){"0.0.0.0", 0, server_tls};
     config.handle = handle;
+    config.quick_loops = 1;
     return http_server_open(&config, &server) == OK ? 0 : -1;
 }
 
@@ -142,6 +147,27 @@ static void a_stream_runs_over_tls(void **state)
     hang_up(tls, fd);
 }
 
+static void a_hurried_connection_takes_its_session_along(void **state)
+{
+    AUTO(buf_done) struct buf in;
+    int fd;
+    (void)state;
+    buf_init(&in, 1 << 20);
+    struct tls *tls = dial_tls("shop.example", &fd, TLS_DONE);
+    tell(tls, SPAN_LIT("GET /quick HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_int_equal(hear_tls(tls, &in, "\r\n\r\nno"), TLS_DONE);
+    tell(tls, SPAN_LIT("GET /hurry HTTP/1.1\r\nHost: h\r\n\r\n"));
+    tell(tls,
+         SPAN_LIT("GET /b HTTP/1.1\r\nHost: h\r\n\r\n")); /* on its way while it is passed on */
+    assert_int_equal(hear_tls(tls, &in, "\r\n\r\n/b"), TLS_DONE);
+    tell(tls, SPAN_LIT("GET /hurry HTTP/1.1\r\nHost: h\r\n\r\n"));
+    while (count_of(text_of(&in), "HTTP/1.1 20") < 4)
+        assert_int_equal(hear_tls(tls, &in, "HTTP/1.1 "), TLS_DONE);
+    tell(tls, SPAN_LIT("GET /quick HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_int_equal(hear_tls(tls, &in, "\r\n\r\nyes"), TLS_DONE);
+    hang_up(tls, fd);
+}
+
 static void a_client_checks_the_name(void **state)
 {
     int fd;
@@ -189,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_answered_over_tls_13),
         cmocka_unit_test(a_stream_runs_over_tls),
+        cmocka_unit_test(a_hurried_connection_takes_its_session_along),
         cmocka_unit_test(a_client_checks_the_name),
         cmocka_unit_test(plain_words_on_a_tls_port_end_the_connection),
         cmocka_unit_test(another_certificate_can_be_used_without_a_restart),
