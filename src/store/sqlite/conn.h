@@ -41,7 +41,8 @@ struct store_conn {
     bool in_tx;
     int lost_code; /* the SQLite code that may have ended the transaction */
     uint64_t log_bytes;
-    sqlite3_file *log; /* CONN_WRITER, once found: log_buffer.c */
+    sqlite3_file *log;        /* CONN_WRITER, once found: log_buffer.c */
+    struct sqlite_pace *pace; /* CONN_CHECKPOINT: paced_copy.c; freed after the connection's end */
     struct slot slots[SQL_COUNT];
     sqlite3_stmt *controls[CONTROL_COUNT];
 };
@@ -76,6 +77,9 @@ const char *sqlite_log_layer(void);
 /* From here on (not) may a commit of this connection leave its sync, for sqlite_log_sync: SQLite's code, on any thread. */
 void sqlite_log_owe(struct store_conn *c, bool may);
 int sqlite_log_sync(struct store_conn *c);
+
+/* paced_copy.c: from here on this connection's checkpoints go to the disk in portions. */
+RESULT sqlite_pace_copies(struct store_conn *c);
 
 /* page_cache.c: before SQLite is used at all; false when it is too late, and SQLite's own cache serves as it is. */
 bool sqlite_page_cache_install(void);

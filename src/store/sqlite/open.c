@@ -128,12 +128,14 @@ static enum err set_up(struct store_conn *c)
     TRY(sqlite_text(c, "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"));
     if (c->kind == CONN_READER)
         return sqlite_text(c, "PRAGMA query_only=ON; PRAGMA cache_size=-16384;");
-    if (c->kind == CONN_CHECKPOINT)
+    if (c->kind == CONN_CHECKPOINT) {
+        TRY(sqlite_pace_copies(c));
         return sqlite_text(c, "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;");
+    }
     /* Why not more cache: 64 MB cost a twentieth of the sales, for the processor's own caches, and what is not here the system has. */
     TRY(sqlite_text(c,
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=FAST;"
-                    "PRAGMA cache_size=-24576; PRAGMA journal_size_limit=167772160;"
+                    "PRAGMA cache_size=-24576; PRAGMA journal_size_limit=201326592;"
                     "PRAGMA wal_autocheckpoint=0;"));
     sqlite3_wal_hook(c->db, note_log, c);
     return check_log_mode(c);
@@ -194,5 +196,6 @@ void sqlite_close(struct store_conn *c)
     sqlite_forget_statements(c);
     INVARIANT(sqlite3_close(c->db) == SQLITE_OK, "a connection is closed after its statements");
     close_fd(&c->lock_fd);
+    free(c->pace);
     free(c);
 }

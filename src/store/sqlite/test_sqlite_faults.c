@@ -45,6 +45,7 @@ static struct {
     int fired;
     int log_dirty;                        /* bytes of the log written and not synced */
     int database_written, database_dirty; /* bytes of all other files, the same */
+    int database_dirty_most;
 } layer;
 
 static sqlite3_file *real_of(sqlite3_file *f)
@@ -85,7 +86,9 @@ static int layer_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 a
         __atomic_add_fetch(&layer.log_dirty, n, __ATOMIC_SEQ_CST);
     } else {
         __atomic_add_fetch(&layer.database_written, n, __ATOMIC_SEQ_CST);
-        __atomic_add_fetch(&layer.database_dirty, n, __ATOMIC_SEQ_CST);
+        int dirty = __atomic_add_fetch(&layer.database_dirty, n, __ATOMIC_SEQ_CST);
+        if (dirty > layer.database_dirty_most) /* only the copying writes them */
+            layer.database_dirty_most = dirty;
     }
     return real_of(f)->pMethods->xWrite(real_of(f), data, n, at);
 }
@@ -208,7 +211,9 @@ static void layer_install(void)
 
 static void layer_remove(void)
 {
-    INVARIANT(sqlite3_vfs_unregister(&faults) == SQLITE_OK, "the layer is gone");
+    INVARIANT(sqlite3_vfs_unregister(&faults) == SQLITE_OK &&
+                  sqlite3_vfs_register(layer.real, 1) == SQLITE_OK,
+              "the layer is gone, and the one below is the default again");
 }
 
 static void layer_arm(enum fault fault, int countdown, bool stays)
@@ -501,9 +506,12 @@ static void a_failed_fsync_ends_the_process_before_any_acknowledgement(void **st
 
 /* ---- copying the log --------------------------------------------------------------------------------------------------- */
 
+enum { PORTION_BYTES = 64 * 4096 };
+
 struct copying {
     struct store_testing *t;
     struct store_conn *conn;
+    int failing_sync; /* which of them fails; 0: none */
 };
 
 static enum err add_one(struct store_tx *tx, void *context)
@@ -519,28 +527,79 @@ static enum err copy_while_it_grows(struct store_tx *tx, void *context)
 
     (void)tx;
     TRY(store_testing_run(c->t, add_one, NULL));
-    layer.database_written = layer.database_dirty = 0;
+    layer.database_written = layer.database_dirty = layer.database_dirty_most = 0;
+    if (c->failing_sync)
+        layer_arm(FAULT_SYNC, c->failing_sync, false);
     return store_sqlite()->checkpoint(c->conn, false);
+}
+
+static void begin_copying(struct store_testing *t, struct copying *ret)
+{
+    *ret = (struct copying){.t = t};
+    store_testing_open(t);
+    store_testing_suspend(t);
+    layer_install();
+    store_testing_reopen(t);
+    assert_int_equal(store_testing_run(t, add_old_rows, NULL), OK);
+    assert_int_equal(store_sqlite()->open(store_config_of(t->store), CONN_CHECKPOINT, &ret->conn),
+                     OK);
+}
+
+static void end_copying(struct copying *c)
+{
+    store_sqlite()->close(c->conn);
+    store_testing_close(c->t);
+    layer_remove();
 }
 
 static void what_was_copied_is_on_the_disk_although_the_log_goes_on(void **state)
 {
     struct store_testing t;
-    struct copying c = {&t, NULL};
+    struct copying c;
 
     (void)state;
-    store_testing_open(&t);
-    store_testing_suspend(&t);
-    layer_install();
-    store_testing_reopen(&t);
-    assert_int_equal(store_testing_run(&t, add_old_rows, NULL), OK);
-    assert_int_equal(store_sqlite()->open(store_config_of(t.store), CONN_CHECKPOINT, &c.conn), OK);
+    begin_copying(&t, &c);
     assert_int_equal(store_testing_read(&t, copy_while_it_grows, &c), OK);
     assert_true(layer.database_written > 0);
     assert_int_equal(layer.database_dirty, 0);
-    store_sqlite()->close(c.conn);
-    store_testing_close(&t);
-    layer_remove();
+    end_copying(&c);
+}
+
+static void the_copy_goes_to_the_disk_in_portions(void **state)
+{
+    struct store_testing t;
+    struct copying c;
+
+    (void)state;
+    begin_copying(&t, &c);
+    assert_int_equal(store_testing_read(&t, copy_while_it_grows, &c), OK);
+    assert_true(layer.database_written > 2 * PORTION_BYTES);
+    assert_in_range(layer.database_dirty_most, 4096, PORTION_BYTES);
+    end_copying(&c);
+}
+
+/* The first sync of a copy is the log's, the second the first portion's. */
+static void a_portion_that_cannot_be_synced_ends_the_process(void **state)
+{
+    struct store_testing t;
+    struct copying c;
+    int status;
+
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &none);
+        (void)!freopen("/dev/null", "w", stderr);
+        begin_copying(&t, &c);
+        c.failing_sync = 2;
+        enum err code = store_testing_read(&t, copy_while_it_grows, &c);
+        _exit(code == OK ? 1 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, share_report, unshare_report)
@@ -554,6 +613,8 @@ int main(void)
         CASE(a_full_disk_refuses_from_then_on_and_keeps_what_was_acknowledged),
         CASE(a_failed_fsync_ends_the_process_before_any_acknowledgement),
         CASE(what_was_copied_is_on_the_disk_although_the_log_goes_on),
+        CASE(the_copy_goes_to_the_disk_in_portions),
+        CASE(a_portion_that_cannot_be_synced_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,12 +8,12 @@
 
 enum {
     RESTART_BYTES = 128 << 20,       /* log size past which the writer restarts it */
-    RESTART_LATEST_BYTES = 32 << 20, /* beyond that, when the copying does not keep up */
+    RESTART_LATEST_BYTES = 64 << 20, /* beyond that, when the copying does not keep up */
     RESTART_LEFT_BYTES =
-        4 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
+        6 << 20, /* not copied yet: the writer copies it itself and stands still meanwhile */
     RESTART_AGAIN_BYTES = 8 << 20, /* growth before the next try when a reader was in the way */
     /* Growth of the log that wakes the copying thread. Why so much: a page that was written ten times meanwhile is copied once. */
-    COPY_BYTES = 112 << 20,
+    COPY_BYTES = 96 << 20,
     COPY_LAST_BYTES = 2 << 20, /* the same when a restart is near, so that little is left for it */
     COPYING_NICE = 5,
 };
