@@ -450,8 +450,7 @@ void doors_end(struct doors *d)
 
     (void)pthread_join(d->thread, NULL);
     score->scans = r->answered;
-    score->seconds =
-        (double)(r->last_us - r->began_us - (r->wish->rate ? LEAD_US : 0)) / 1e6;
+    score->seconds = (double)(r->last_us - r->began_us - (r->wish->rate ? LEAD_US : 0)) / 1e6;
     score->cost = cost_since(d->rig, &r->cost);
     score->wrong += never_let_in(d, r->wish);
     buf_done(&r->requests);

@@ -14,6 +14,10 @@ enum {
     CAREFUL_BATCHES = 256,
     /* Commands taken from the queue at a time: how long one that goes first, or a batch that may be committed, waits for others. */
     TAKEN_MAX = 16,
+    /* While a door scans: so many others in a batch, and taken at a time. What a scan waits for is a batch of sales. */
+    BESIDE_DOOR = 16,
+    BESIDE_DOOR_TAKEN = 4,
+    DOOR_BATCHES = 256, /* after a scan, some hundred milliseconds of a sell-out */
     /* So many commands wait that they are worth two wakeups of threads: the sync is left to the other one. */
     HANDOVER_COMMANDS = 12,
     /* Everybody waits for the writer: on two processors it spent as long waiting for its turn as at work. */
@@ -29,7 +33,8 @@ struct lane {
 struct batch {
     struct command **commands; /* batch_max places */
     size_t count, failed;
-    bool refused; /* some were at once, and wait to be sent */
+    size_t others; /* not the door's */
+    bool refused;  /* some were at once, and wait to be sent */
     struct store_note *notes;
     size_t note_count, note_cap;
 };
@@ -44,6 +49,8 @@ struct writer {
     pthread_cond_t work, sync; /* for the writer, for the thread that syncs */
     struct lane lanes[LANE_COUNT];
     bool stopping, sync_stopping;
+    unsigned door_batches; /* how many more leave room for the door */
+    bool door_only;        /* the writer waits, and takes nothing else into this batch */
     struct writer_figures figures;
     struct batch batches[2], *open, *flown; /* open: its transaction runs, unless it is empty */
     struct store_tx *tx;                    /* of the open one */
@@ -76,23 +83,45 @@ static size_t lane_take(struct lane *l, struct command **out, size_t max)
     return n;
 }
 
+static size_t others_room(const struct writer *w)
+{
+    size_t others = w->open->others;
+
+    if (w->door_batches == 0 && w->lanes[LANE_DOOR].count == 0)
+        return TAKEN_MAX;
+    if (others >= BESIDE_DOOR)
+        return 0;
+    return BESIDE_DOOR - others < BESIDE_DOOR_TAKEN ? BESIDE_DOOR - others : BESIDE_DOOR_TAKEN;
+}
+
+/* Sales, of which an eighth is left to the rest; what one leaves unused the other takes. */
+static size_t take_others(struct writer *w, struct command **to, size_t max)
+{
+    size_t rest = (max + 7) / 8, n = lane_take(&w->lanes[LANE_SALE], to, max - rest);
+
+    n += lane_take(&w->lanes[LANE_BACK], to + n, rest);
+    n += lane_take(&w->lanes[LANE_SALE], to + n, max - n);
+    n += lane_take(&w->lanes[LANE_BACK], to + n, max - n);
+    return n;
+}
+
 /*
- * Put what waits into the open batch: the door first, but at most half of it, then sales, of which an eighth is left to the rest; what
- * is unused goes to whoever waits, the door first. So no lane starves another, and an empty lane costs nothing.
+ * Put what waits into the open batch: the door first, but at most half of it, then the others, then the door again if there is room.
+ * So no lane starves another, and an empty lane costs nothing. While a door scans, the batches of others are short.
  */
 static size_t take(struct writer *w)
 {
     size_t room = w->config.batch_max - w->open->count, max = room < TAKEN_MAX ? room : TAKEN_MAX;
     struct command **to = w->open->commands + w->open->count;
-    size_t rest = (max + 7) / 8, n = 0;
+    size_t allowed = others_room(w), n, others;
 
-    n += lane_take(&w->lanes[LANE_DOOR], to, max - max / 2);
-    if (max > n + rest)
-        n += lane_take(&w->lanes[LANE_SALE], to + n, max - n - rest);
-    n += lane_take(&w->lanes[LANE_BACK], to + n, rest < max - n ? rest : max - n);
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        n += lane_take(&w->lanes[lane], to + n, max - n);
+    n = lane_take(&w->lanes[LANE_DOOR], to, max - max / 2);
+    others = take_others(w, to + n, max - n < allowed ? max - n : allowed);
+    w->door_batches = n > 0 ? DOOR_BATCHES : w->door_batches;
+    n += others;
+    n += lane_take(&w->lanes[LANE_DOOR], to + n, max - n);
     w->open->count += n;
+    w->open->others += others;
     return n;
 }
 
@@ -109,7 +138,8 @@ enum err writer_submit(struct writer *w, struct command *c)
         *lane->last = c;
         lane->last = &c->next;
         lane->count++;
-        pthread_cond_signal(&w->work);
+        if (c->lane == LANE_DOOR || !w->door_only)
+            pthread_cond_signal(&w->work);
     }
     pthread_mutex_unlock(&w->mutex);
     ENSURE(taken, ERR_BUSY, "queue_full", "Too much work is waiting; send the request again.");
@@ -159,7 +189,7 @@ static void end_commands(struct writer *w, struct batch *b, const struct err_inf
             c->error = *lost;
         c->done(c, c->error.code == OK ? NULL : &c->error);
     }
-    b->count = b->failed = 0;
+    b->count = b->failed = b->others = 0;
     b->refused = false;
     if (w->config.ended)
         w->config.ended(w->config.context);
@@ -337,6 +367,7 @@ static void depart(struct writer *w)
     swap_notes(w->tx, b);
     w->tx = NULL;
     w->careful_batches -= w->careful_batches > 0;
+    w->door_batches -= w->door_batches > 0;
     count_batch(w, b, false);
     w->open = w->flown;
     w->flown = b;
@@ -354,8 +385,11 @@ static bool wait_for_work(struct writer *w)
     bool busy;
 
     pthread_mutex_lock(&w->mutex);
-    while (take(w) == 0 && w->flight != SYNCED && !(w->stopping && w->flight == ON_GROUND))
+    while (take(w) == 0 && w->flight != SYNCED && !(w->stopping && w->flight == ON_GROUND)) {
+        w->door_only = others_room(w) == 0;
         pthread_cond_wait(&w->work, &w->mutex);
+    }
+    w->door_only = false;
     busy = w->open->count > 0 || w->flight != ON_GROUND;
     pthread_mutex_unlock(&w->mutex);
     return busy;

@@ -5,8 +5,8 @@
 /*
  * writer - the one write path: a bounded queue, one thread, group commit.
  *
- * Any thread submits commands. The writer takes what waits (door lane first), runs all of it in one transaction, checks D1 after
- * each, commits once (one fsync), then calls every command's `done`. When more is waiting, another thread does the fsync and the next
+ * Any thread submits commands. The writer takes what waits (door lane first; while a door scans, few of the others at a time), runs all
+ * of it in one transaction, checks D1 after each, commits once (one fsync), then calls every command's `done`. When more is waiting, another thread does the fsync and the next
  * batch already runs; no batch is committed before the one before is durable, and nothing of it is told before it is itself. So `done`
  * may be called in the middle of the next batch, between two of its commands, and readers see a commit a moment before it is durable
  * (store.h says how they wait). Nearly every command that fails does so before it has changed
