@@ -414,6 +414,7 @@ static void *doors_main(void *context)
         if (now_us() - r->last_us > STALLED_US)
             die("no scan was answered for a minute");
     }
+    r->score->cost = cost_since(d->rig, &r->cost);
     atomic_store(&r->over, true);
     return NULL;
 }
@@ -449,9 +450,10 @@ void doors_end(struct doors *d)
     struct round_score *score = r->score;
 
     (void)pthread_join(d->thread, NULL);
+    wire_pool_close(
+        d->pool); /* the server may end them until the next round, and nobody would see it */
     score->scans = r->answered;
     score->seconds = (double)(r->last_us - r->began_us - (r->wish->rate ? LEAD_US : 0)) / 1e6;
-    score->cost = cost_since(d->rig, &r->cost);
     score->wrong += never_let_in(d, r->wish);
     buf_done(&r->requests);
     free(r->scans);

@@ -561,8 +561,8 @@ static bool may_pass_on(const struct http_conn *c)
 {
     const struct http_server *server = c->loop->server;
 
-    return server->quick_count > 0 && !c->loop->quick && !c->queued && http_conn_is_idle(c) &&
-           !http_server_trusts(server, c->peer);
+    return server->quick_count > 0 && !atomic_load(&server->stopping) && !c->loop->quick &&
+           !c->queued && http_conn_is_idle(c) && !http_server_trusts(server, c->peer);
 }
 
 static bool step_write(struct http_conn *c)
