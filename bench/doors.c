@@ -56,7 +56,7 @@ struct round {
 
 struct doors {
     struct rig *rig;
-    struct wire *wire;
+    struct wire *wire; /* turned by the round's thread alone */
     struct wire_pool *pool;
     struct pass *passes;
     struct scanner *scanners;
@@ -109,11 +109,6 @@ struct doors *doors_new(struct rig *r, const struct house *h, const struct stage
         enrol(r, h, stage, i, &d->scanners[i]);
     }
     return d;
-}
-
-void doors_close(struct doors *d)
-{
-    wire_pool_close(d->pool);
 }
 
 void doors_free(struct doors *d)
@@ -450,8 +445,8 @@ void doors_end(struct doors *d)
     struct round_score *score = r->score;
 
     (void)pthread_join(d->thread, NULL);
-    wire_pool_close(
-        d->pool); /* the server may end them until the next round, and nobody would see it */
+    /* Until the next round nobody would see that the server ended them. */
+    wire_pool_close(d->pool);
     score->scans = r->answered;
     score->seconds = (double)(r->last_us - r->began_us - (r->wish->rate ? LEAD_US : 0)) / 1e6;
     score->wrong += never_let_in(d, r->wish);

@@ -20,11 +20,9 @@ enum { SCANNERS_MAX = 1000 };
 
 struct doors;
 
-/* Enrols scanners for the event and gives each a connection. The passes must outlive it. */
+/* Enrols scanners for the event; in each round every one has a connection. The passes must outlive it. */
 struct doors *doors_new(struct rig *r, const struct house *h, const struct stage *stage,
                         struct pass *passes, unsigned scanners);
-/* Closes the connections; the next scans open them again. */
-void doors_close(struct doors *d);
 void doors_free(struct doors *d);
 
 struct round_wish {

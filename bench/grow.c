@@ -96,7 +96,6 @@ static void start(struct grow *g, struct figures *f)
     int64_t began = now_us();
 
     wire_pool_close(g->rig.pool);
-    doors_close(g->doors);
     world_start(&g->rig.world);
     f->start_s = (double)(now_us() - began) / 1e6;
     scan(g, 1, 1, &score);

@@ -33,19 +33,22 @@ void thread_nice(int nice)
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
 }
 
-void thread_in_bursts(void)
+static void wish_policy(int policy)
 {
     const struct sched_param none = {0};
 
     /* On Linux 0 is the calling thread. Why ignored: see the header. */
-    (void)sched_setscheduler(0, SCHED_BATCH, &none);
+    (void)sched_setscheduler(0, policy, &none);
+}
+
+void thread_in_bursts(void)
+{
+    wish_policy(SCHED_BATCH);
 }
 
 void thread_in_gaps(void)
 {
-    const struct sched_param none = {0};
-
-    (void)sched_setscheduler(0, SCHED_IDLE, &none); /* as above */
+    wish_policy(SCHED_IDLE);
 }
 
 void thread_expect_heap(size_t bytes)

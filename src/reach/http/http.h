@@ -6,9 +6,9 @@
  * http - the server: sockets, loops, deadlines and limits around a strict reader. It knows nothing of tickets.
  *
  * Each loop is a thread with its own epoll set; whichever accepts a connection gives it to the loops in turn, and it stays
- * there, or goes on in a quick one, which a wake gives the processor at once (http_hurry). A connection carries one request at a time: the next is parsed when the answer to the last is queued. Streams of
- * server-sent events leave for a loop of their own (sse.h). HTTP/2 and 3 are the reverse proxy's; plain HTTP is refused on
- * addresses that are not loopback.
+ * there, or goes on in a quick one, which a wake gives the processor at once (http_hurry). A connection carries one request at a
+ * time: the next is parsed when the answer to the last is queued. Streams of server-sent events leave for a loop of their own (sse.h).
+ * HTTP/2 and 3 are the reverse proxy's; plain HTTP is refused on addresses that are not loopback.
  *
  * In this room: request.h, exchange.h (handlers), router.h, files.h, sse.h, rate.h, parse.h (the reader), address.h.
  *

@@ -29,6 +29,14 @@ static void open_server(unsigned quick_loops, const char *trusted)
     assert_int_equal(http_server_open(&config, &server), OK);
 }
 
+/* A server and a connection to it. */
+static int meet(unsigned quick_loops, const char *trusted, struct buf *ret_in)
+{
+    buf_init(ret_in, 1 << 16);
+    open_server(quick_loops, trusted);
+    return dial(http_server_port(server, 0));
+}
+
 static int stop(void **state)
 {
     (void)state;
@@ -50,9 +58,7 @@ static void a_hurried_connection_goes_on_in_a_quick_loop_and_others_do_not(void 
 {
     AUTO(buf_done) struct buf in;
     (void)state;
-    buf_init(&in, 1 << 16);
-    open_server(2, NULL);
-    int scanner = dial(http_server_port(server, 0)), other = dial(http_server_port(server, 0));
+    int scanner = meet(2, NULL, &in), other = dial(http_server_port(server, 0));
     ask(scanner, &in, GET("/a"), "plain");
     ask(scanner, &in, GET("/hurry"), "plain"); /* the answer itself still comes from here */
     for (int i = 0; i < 3; i++)
@@ -70,9 +76,7 @@ static void requests_sent_meanwhile_are_answered_in_order(void **state)
 {
     AUTO(buf_done) struct buf in;
     (void)state;
-    buf_init(&in, 1 << 16);
-    open_server(1, NULL);
-    int fd = dial(http_server_port(server, 0));
+    int fd = meet(1, NULL, &in);
     for (int round = 0; round < 50; round++) {
         assert_true(say(fd, GET("/hurry") GET("/a") GET("/hurry")));
         assert_true(say(fd, GET("/a")));
@@ -90,9 +94,7 @@ static void without_a_quick_loop_it_stays(void **state)
 {
     AUTO(buf_done) struct buf in;
     (void)state;
-    buf_init(&in, 1 << 16);
-    open_server(0, NULL);
-    int fd = dial(http_server_port(server, 0));
+    int fd = meet(0, NULL, &in);
     ask(fd, &in, GET("/hurry"), "plain");
     ask(fd, &in, GET("/a"), "plain");
     close(fd);
@@ -102,9 +104,7 @@ static void a_proxy_s_connection_stays(void **state)
 {
     AUTO(buf_done) struct buf in;
     (void)state;
-    buf_init(&in, 1 << 16);
-    open_server(1, "127.0.0.0/8");
-    int fd = dial(http_server_port(server, 0));
+    int fd = meet(1, "127.0.0.0/8", &in);
     ask(fd, &in, GET("/hurry"), "plain");
     ask(fd, &in, GET("/a"), "plain");
     close(fd);
@@ -114,9 +114,7 @@ static void its_deadline_goes_with_it(void **state)
 {
     AUTO(buf_done) struct buf in;
     (void)state;
-    buf_init(&in, 1 << 16);
-    open_server(1, NULL);
-    int fd = dial(http_server_port(server, 0));
+    int fd = meet(1, NULL, &in);
     ask(fd, &in, GET("/hurry"), "plain");
     ask(fd, &in, GET("/a"), "quick");
     clock_shifted_advance(&shifted, 14000);
@@ -131,9 +129,7 @@ static void a_stop_ends_those_that_were_passed_on(void **state)
 {
     AUTO(buf_done) struct buf in;
     (void)state;
-    buf_init(&in, 1 << 16);
-    open_server(2, NULL);
-    int fd = dial(http_server_port(server, 0));
+    int fd = meet(2, NULL, &in);
     ask(fd, &in, GET("/hurry"), "plain");
     http_server_stop(server, 60000); /* an idle connection is not waited for */
     hear_all(fd, &in);

@@ -16,12 +16,12 @@ static uint8_t large[LARGE];
 static void handle(void *context, struct http_exchange *x)
 {
     (void)context;
+    if (span_eq_text(x->request.path, "/hurry"))
+        http_hurry(x);
     if (span_eq_text(x->request.path, "/large"))
         http_reply_static(x, "text/plain", span_of(large, LARGE), NULL);
     else if (span_eq_text(x->request.path, "/stream"))
         http_reply_stream(x, SPAN_LIT("c"));
-    else if (span_eq_text(x->request.path, "/hurry"))
-        http_hurry(x), http_reply_empty(x, 204);
     else if (span_eq_text(x->request.path, "/quick"))
         http_reply_copy(x, 200, "text/plain", span_text(thread_is_quick() ? "yes" : "no"));
     else

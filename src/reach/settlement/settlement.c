@@ -73,7 +73,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct 
         return OK;
     }
     know_attempt(f, &p, o.event_no);
-    f->over = o.cancel_ms != 0 || o.pay_until_ms <= store_now_ms(tx);
+    f->over = order_is_to_end(&o, store_now_ms(tx));
     f->question = f->over ? ASK_EXPIRE : ASK_STATE;
     if (!checkouts_find(s->checkouts, o.id, &known) || !payment_id_eq(known.payment, p.id)) {
         drive_unknown(s, f, &p, store_now_ms(tx));

@@ -321,7 +321,7 @@ enum err order_session_failed(struct store_tx *tx, struct ledger *ledger, struct
     if (payment.state != PAYMENT_OPEN)
         return OK;
     TRY(course_load(&c, payment.order));
-    if (!again || c.order.cancel_ms || c.order.pay_until_ms <= store_now_ms(tx))
+    if (!again || order_is_to_end(&c.order, store_now_ms(tx)))
         return end_unpaid(&c, &payment, PAYMENT_FAILED);
     TRY(store_payment_set_ended(tx, id, PAYMENT_FAILED));
     fresh = payment; /* its words */
@@ -443,9 +443,14 @@ enum err order_session_says(struct store_tx *tx, struct ledger *ledger,
     if (payment.state != PAYMENT_OPEN)
         return OK;
     /* Why: the question may be older than the wish to end it, whose next look it must not put off. */
-    bool over = c.order.cancel_ms != 0 || c.order.pay_until_ms <= store_now_ms(tx);
-    return store_payment_answered(tx, payment.id,
-                                  store_now_ms(tx) + (over ? ORDER_END_MS : ORDER_ASK_MS));
+    int64_t now_ms = store_now_ms(tx);
+    return store_payment_answered(
+        tx, payment.id, now_ms + (order_is_to_end(&c.order, now_ms) ? ORDER_END_MS : ORDER_ASK_MS));
+}
+
+bool order_is_to_end(const struct order_row *o, int64_t now_ms)
+{
+    return o->cancel_ms != 0 || o->pay_until_ms <= now_ms;
 }
 
 bool order_wants_person(enum err e)

@@ -98,6 +98,8 @@ RESULT order_session_says(struct store_tx *tx, struct ledger *ledger,
                           const struct stripe_session *session);
 /* After order_session_says or order_refund_says failed: is it for a person to look at, so that the caller raises the alert? */
 bool order_wants_person(enum err e);
+/* Not to be paid any more: its end was asked for, or its time is over. */
+bool order_is_to_end(const struct order_row *o, int64_t now_ms);
 
 /*
  * The provider says how a refund stands. Entries: refund_done or refund_failed. A repeat does nothing. A failed one leaves the

@@ -383,6 +383,15 @@ static enum err compare(struct store_tx *tx, void *context)
     return OK;
 }
 
+/* In a child whose end is expected: no core, no words. */
+static void abort_in_silence(void)
+{
+    struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)!freopen("/dev/null", "w", stderr);
+}
+
 /* Run with the N-th operation failing, look at what is left. False once N is past the last operation. */
 static bool try_nth(struct report *report, enum fault fault, int nth, bool stays, bool aborts)
 {
@@ -397,10 +406,8 @@ static bool try_nth(struct report *report, enum fault fault, int nth, bool stays
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct rlimit none = {0, 0};
-        (void)setrlimit(RLIMIT_CORE, &none);
         if (aborts)
-            (void)!freopen("/dev/null", "w", stderr);
+            abort_in_silence();
         layer_install();
         child_run(&t, report, fault, nth, stays);
     }
@@ -589,9 +596,7 @@ static void a_portion_that_cannot_be_synced_ends_the_process(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct rlimit none = {0, 0};
-        (void)setrlimit(RLIMIT_CORE, &none);
-        (void)!freopen("/dev/null", "w", stderr);
+        abort_in_silence();
         begin_copying(&t, &c);
         c.failing_sync = 2;
         enum err code = store_testing_read(&t, copy_while_it_grows, &c);

@@ -83,15 +83,15 @@ static size_t lane_take(struct lane *l, struct command **out, size_t max)
     return n;
 }
 
+/* How many others may be taken at once into the open batch. */
 static size_t others_room(const struct writer *w)
 {
-    size_t others = w->open->others;
-
-    if (w->door_batches == 0 && w->lanes[LANE_DOOR].count == 0)
+    if (w->door_batches == 0)
         return TAKEN_MAX;
-    if (others >= BESIDE_DOOR)
+    if (w->open->others >= BESIDE_DOOR)
         return 0;
-    return BESIDE_DOOR - others < BESIDE_DOOR_TAKEN ? BESIDE_DOOR - others : BESIDE_DOOR_TAKEN;
+    size_t left = BESIDE_DOOR - w->open->others;
+    return left < BESIDE_DOOR_TAKEN ? left : BESIDE_DOOR_TAKEN;
 }
 
 /* Sales, of which an eighth is left to the rest; what one leaves unused the other takes. */
@@ -113,11 +113,12 @@ static size_t take(struct writer *w)
 {
     size_t room = w->config.batch_max - w->open->count, max = room < TAKEN_MAX ? room : TAKEN_MAX;
     struct command **to = w->open->commands + w->open->count;
-    size_t allowed = others_room(w), n, others;
+    size_t n = lane_take(&w->lanes[LANE_DOOR], to, max - max / 2);
 
-    n = lane_take(&w->lanes[LANE_DOOR], to, max - max / 2);
-    others = take_others(w, to + n, max - n < allowed ? max - n : allowed);
-    w->door_batches = n > 0 ? DOOR_BATCHES : w->door_batches;
+    if (n > 0)
+        w->door_batches = DOOR_BATCHES;
+    size_t allowed = others_room(w);
+    size_t others = take_others(w, to + n, max - n < allowed ? max - n : allowed);
     n += others;
     n += lane_take(&w->lanes[LANE_DOOR], to + n, max - n);
     w->open->count += n;
@@ -397,7 +398,7 @@ static bool wait_for_work(struct writer *w)
 
 /*
  * While one batch is being synced, the next one runs, and takes whatever comes until it can be committed itself: the slower the disk,
- * the larger the batches.
+ * the larger the batches, but for those beside a door.
  */
 static void *writer_main(void *context)
 {

@@ -6,8 +6,9 @@
  * writer - the one write path: a bounded queue, one thread, group commit.
  *
  * Any thread submits commands. The writer takes what waits (door lane first; while a door scans, few of the others at a time), runs all
- * of it in one transaction, checks D1 after each, commits once (one fsync), then calls every command's `done`. When more is waiting, another thread does the fsync and the next
- * batch already runs; no batch is committed before the one before is durable, and nothing of it is told before it is itself. So `done`
+ * of it in one transaction, checks D1 after each, commits once (one fsync), then calls every command's `done`. When more is waiting,
+ * another thread does the fsync and the next batch already runs; no batch is committed before the one before is durable, and nothing of
+ * it is told before it is itself. So `done`
  * may be called in the middle of the next batch, between two of its commands, and readers see a commit a moment before it is durable
  * (store.h says how they wait). Nearly every command that fails does so before it has changed
  * anything, so none gets a savepoint; when one fails later, the transaction is rolled back and the whole batch runs again, each
