@@ -197,8 +197,13 @@ static void scan_all(bool counted)
         begin("scan_record");
     }
     run_batch(record_, (char *)scans, sizeof scans[0]);
-    if (counted)
+    if (counted) {
         end();
+        begin("scan_judge_checked"); /* the issuer's signature was found right before */
+        for (size_t i = 0; i < BATCH; i++)
+            assert_int_equal(store_testing_read(&fix.t, judge_, &scans[i]), OK);
+        end();
+    }
     for (size_t i = 0; i < BATCH; i++) {
         assert_true(scans[i].result.admitted);
         scan_over(&scans[i]);

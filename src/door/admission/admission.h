@@ -59,7 +59,12 @@ RESULT device_revoke(struct store_tx *tx, struct ledger *ledger, struct device_i
  * of threads. A key id that is not known has the organiser's keys asked for again, at most once in ADMISSION_KEYS_AGAIN_MS.
  */
 struct admission_keys;
-enum { ADMISSION_KEYS_AGAIN_MS = 5000, ADMISSION_EVENTS_MAX = 256, ADMISSION_SCANNERS_MAX = 4096 };
+enum {
+    ADMISSION_KEYS_AGAIN_MS = 5000,
+    ADMISSION_EVENTS_MAX = 256,
+    ADMISSION_SCANNERS_MAX = 4096,
+    ADMISSION_TICKETS_MAX = 1 << 17 /* whose issuer signature is remembered as checked: 4 MB */
+};
 /* signer and clock must outlive it. */
 RESULT admission_keys_new(const struct signer_client *signer, const struct clock *clock,
                           struct admission_keys **ret_keys);
@@ -70,6 +75,13 @@ void admission_keys_free(struct admission_keys *keys);
  */
 RESULT admission_keys_load(struct admission_keys *k, int64_t organiser_no, int64_t event_no,
                            bool again);
+/*
+ * Before a code is shown: read it as a door will, so that the door finds its issuer's signature checked (credential/checked.h). A key that
+ * the signer made a moment ago may not be known yet; then the door checks. ERR_CORRUPT "bad_code": no scanner would believe it; what the
+ * signer's client says. Blocks on the signer, so never on the writer.
+ */
+RESULT admission_expect_code(struct admission_keys *keys, int64_t organiser_no, int64_t event_no,
+                             struct span code);
 
 /* --- Scans --------------------------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trust/credential/checked.h"
+
 /* What is known of one event. The organiser's issuer keys stand with each of its events: a ring answers without a second look-up. */
 struct ring_event {
     int64_t event_no, organiser_no;
@@ -24,6 +26,7 @@ struct admission_keys {
     struct ring_event **events; /* each in guarded memory */
     size_t count;
     struct known_scanner *scanners; /* by the end of their ids, which is random */
+    struct checked_tickets *checked;
 };
 
 enum err admission_keys_new(const struct signer_client *signer, const struct clock *clock,
@@ -32,8 +35,11 @@ enum err admission_keys_new(const struct signer_client *signer, const struct clo
     struct admission_keys *k = calloc(1, sizeof *k);
     struct ring_event **events = calloc(ADMISSION_EVENTS_MAX, sizeof(struct ring_event *));
     struct known_scanner *scanners = calloc(ADMISSION_SCANNERS_MAX, sizeof *scanners);
+    struct checked_tickets *checked = NULL;
 
-    if (!k || !events || !scanners || pthread_rwlock_init(&k->lock, NULL) != 0) {
+    if (!k || !events || !scanners || checked_tickets_new(ADMISSION_TICKETS_MAX, &checked) != OK ||
+        pthread_rwlock_init(&k->lock, NULL) != 0) {
+        checked_tickets_free(checked);
         free(k);
         free(events);
         free(scanners);
@@ -43,6 +49,7 @@ enum err admission_keys_new(const struct signer_client *signer, const struct clo
     k->clock = clock;
     k->events = events;
     k->scanners = scanners;
+    k->checked = checked;
     *ret_keys = k;
     return OK;
 }
@@ -56,6 +63,7 @@ void admission_keys_free(struct admission_keys *k)
     pthread_rwlock_destroy(&k->lock);
     free(k->events);
     free(k->scanners);
+    checked_tickets_free(k->checked);
     free(k);
 }
 
@@ -214,5 +222,8 @@ static bool ring_issuer_key(void *self, const uint8_t kid[COSE_KID_BYTES],
 
 struct credential_keys admission_ring_keys(struct admission_ring *ring)
 {
-    return (struct credential_keys){ring_gate_key, ring_issuer_key, ring};
+    return (struct credential_keys){.gate_key = ring_gate_key,
+                                    .issuer_key = ring_issuer_key,
+                                    .self = ring,
+                                    .checked = ring->keys->checked};
 }

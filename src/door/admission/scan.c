@@ -109,6 +109,26 @@ static enum err read_code(struct store_tx *tx, int64_t now_ms, struct admission_
     return OK;
 }
 
+enum err admission_expect_code(struct admission_keys *keys, int64_t organiser_no, int64_t event_no,
+                               struct span code)
+{
+    const struct credential_expect expect = {.event_number = (uint32_t)event_no};
+    struct admission_ring ring = {keys, organiser_no, event_no, false, false};
+    struct credential_keys look_up = admission_ring_keys(&ring);
+    struct credential_verdict v;
+
+    TRY(admission_keys_load(keys, organiser_no, event_no, false));
+    TRY(credential_read(code, &look_up, &expect, &v));
+    if (ring.issuer_missed) {
+        TRY(admission_keys_load(keys, organiser_no, event_no, true));
+        ring.issuer_missed = false;
+        TRY(credential_read(code, &look_up, &expect, &v));
+    }
+    ENSURE(ring.issuer_missed || (v.has_claims && v.claims.event_number == event_no), ERR_CORRUPT,
+           "bad_code", "The signer gave a code that no scanner would believe.");
+    return OK;
+}
+
 static enum err category_name(struct store_tx *tx, struct arena *a,
                               const struct ticket_claims *claims, const char **ret_name)
 {

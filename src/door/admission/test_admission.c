@@ -331,6 +331,48 @@ static void a_key_that_was_rotated_after_the_first_scan_is_found(void **state)
     admits(&door.scanners[0], d.text);
 }
 
+/* --- codes before they are shown ---------------------------------------------------------------------------------------------- */
+
+static void a_code_that_a_door_would_believe_is_shown_even_before_doors(void **state)
+{
+    struct ticket_row t = sell(1, 3);
+    struct code c = code_of(&t);
+    (void)state;
+
+    assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(c.text)), OK);
+    at(DOORS_MS);
+    admits(&door.scanners[0], c.text);
+}
+
+static void a_code_that_no_door_would_believe_is_not_shown(void **state)
+{
+    struct ticket_row t = sell(1, 3);
+    struct code c = code_of(&t);
+    (void)state;
+
+    REFUSED(admission_expect_code(door.keys, FIX_ORGANISER, 2, span_text(c.text)), ERR_CORRUPT,
+            "bad_code"); /* another event's */
+    c.text[100] = c.text[100] == 'A' ? 'B' : 'A';
+    REFUSED(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(c.text)), ERR_CORRUPT,
+            "bad_code");
+    REFUSED(admission_expect_code(door.keys, FIX_ORGANISER, 99, span_text(c.text)), ERR_NOT_FOUND,
+            "event_not_open");
+}
+
+/* The signer's keys are asked for at most every few seconds: what cannot be checked yet is left to the door. */
+static void a_code_of_a_key_made_a_moment_ago_is_shown(void **state)
+{
+    struct ticket_row t = sell(1, 3), u = sell(1, 4);
+    struct code c = code_of(&t);
+    struct signer_public_key key;
+    (void)state;
+
+    assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(c.text)), OK);
+    assert_int_equal(signer_key_rotate(&door.signer, FIX_ORGANISER, false, &key), OK);
+    struct code d = code_of(&u);
+    assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(d.text)), OK);
+}
+
 /* --- scanners that are not to be trusted -------------------------------------------------------------------------------------- */
 
 static void a_scan_that_the_device_did_not_sign_leaves_nothing(void **state)
@@ -511,6 +553,9 @@ int main(int argc, char **argv)
         DOOR_TEST(a_ticket_that_is_not_valid_any_more_is_told_why),
         DOOR_TEST(after_a_resale_only_the_newest_ticket_of_the_place_enters),
         DOOR_TEST(a_key_that_was_rotated_after_the_first_scan_is_found),
+        DOOR_TEST(a_code_that_a_door_would_believe_is_shown_even_before_doors),
+        DOOR_TEST(a_code_that_no_door_would_believe_is_not_shown),
+        DOOR_TEST(a_code_of_a_key_made_a_moment_ago_is_shown),
         DOOR_TEST(a_scan_that_the_device_did_not_sign_leaves_nothing),
         DOOR_TEST(a_revoked_scanner_scans_no_more),
         DOOR_TEST(numbers_that_a_scanner_leaves_out_are_noted),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "door/admission/admission.h"
 #include "ground/encode/qr.h"
 #include "reach/api/list.h"
 #include "sale/ticket/code.h"
@@ -510,7 +511,9 @@ static enum err code_of_ticket(struct call *c, struct buf *ret_code)
     TRY(call_map(c, ticket.event_no, &map));
     call_close_snapshot(c);
     buf_init(ret_code, CREDENTIAL_TEXT_MAX);
-    return ticket_code(c->api->config.signer, &ticket, seat_map_plan(map), ret_code);
+    TRY(ticket_code(c->api->config.signer, &ticket, seat_map_plan(map), ret_code));
+    return admission_expect_code(c->api->config.admission_keys, ticket.organiser_no,
+                                 ticket.event_no, buf_span(ret_code));
 }
 
 enum err api_ticket_code_get(struct call *c)

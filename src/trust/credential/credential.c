@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ground/encode/base45.h"
+#include "trust/credential/checked.h"
 
 #define LIVE_PREFIX "GH1:"
 #define TEST_PREFIX "GHT1:"
@@ -135,6 +136,23 @@ static enum err open_seal(struct span sealed, const struct credential_keys *keys
     return OK;
 }
 
+/* That the issuer signed it; computed only if it was not found right before. */
+static enum err check_issuer(const struct cose_sign1 *m, struct span ticket,
+                             const uint8_t public_key[ED25519_PUBLIC_BYTES],
+                             struct checked_tickets *checked)
+{
+    uint8_t digest[SHA256_BYTES];
+
+    if (!checked)
+        return cose_sign1_verify(m, (struct span){0}, public_key);
+    checked_digest(public_key, ticket, digest);
+    if (checked_tickets_has(checked, digest))
+        return OK;
+    TRY(cose_sign1_verify(m, (struct span){0}, public_key));
+    checked_tickets_add(checked, digest);
+    return OK;
+}
+
 /* Layer 1 to claims. *ret_reason is CREDENTIAL_VALID when ret_claims was written. */
 static enum err open_ticket(struct span ticket, const struct credential_keys *keys,
                             struct ticket_claims *ret_claims, enum credential_reason *ret_reason)
@@ -149,7 +167,7 @@ static enum err open_ticket(struct span ticket, const struct credential_keys *ke
     *ret_reason = CREDENTIAL_UNKNOWN_KEY;
     if (!keys->issuer_key(keys->self, m.headers.kid.data, public_key))
         return OK;
-    JUDGE(cose_sign1_verify(&m, (struct span){0}, public_key), CREDENTIAL_FORGED);
+    JUDGE(check_issuer(&m, ticket, public_key, keys->checked), CREDENTIAL_FORGED);
     JUDGE(credential_claims_decode(m.payload, ret_claims), CREDENTIAL_MALFORMED);
     *ret_reason = CREDENTIAL_VALID;
     return OK;

@@ -100,6 +100,7 @@ struct credential_keys {
     bool (*issuer_key)(void *self, const uint8_t kid[COSE_KID_BYTES],
                        uint8_t ret_public_key[ED25519_PUBLIC_BYTES]);
     void *self;
+    struct checked_tickets *checked; /* may be NULL: then each signature is computed */
 };
 
 struct credential_expect {

@@ -33,7 +33,7 @@ static bool find_issuer(void *self, const uint8_t kid[COSE_KID_BYTES],
 
 static enum err read_text(struct span text)
 {
-    static const struct credential_keys keys = {find_gate, find_issuer, NULL};
+    static const struct credential_keys keys = {.gate_key = find_gate, .issuer_key = find_issuer};
     static const struct credential_expect expect = {
         .event_number = 4711, .now_ms = 5, .closes_ms = 10, .static_honoured = true};
     struct credential_verdict v;

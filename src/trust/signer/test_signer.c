@@ -168,7 +168,7 @@ static enum credential_reason read_code(struct site *t, const char *text, uint32
                                         bool test_mode, struct ticket_claims *ret_claims)
 {
     struct ring ring;
-    struct credential_keys keys = {ring_gate, ring_issuer, &ring};
+    struct credential_keys keys = {.gate_key = ring_gate, .issuer_key = ring_issuer, .self = &ring};
     struct credential_expect expect = {event_no, 1000, 0, 2000, true, test_mode};
     struct credential_verdict v;
 
