@@ -227,6 +227,7 @@ static enum err open_store(struct app *app)
     TRY(seat_maps_new(app->store, &app->maps));
     const struct writer_config writer = {.queue_max = (size_t)setting_number(s->limits_queue),
                                          .batch_max = (size_t)setting_number(s->limits_batch),
+                                         .gather_us = WRITER_GATHER_US,
                                          .released = on_released,
                                          .committed = on_committed,
                                          .lost = on_lost,

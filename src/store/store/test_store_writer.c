@@ -1,206 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer: group commit, one command's failure alone, notes, lanes, bounds. Disk faults are in store/sqlite. */
+/* The writer: group commit, one command's failure alone, notes, bounds. Doors are in test_store_writer_door.c, disk faults in store/sqlite. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "store/sqlite/sqlite.h"
-#include "store/store/driver.h"
-#include "store/store/store_core.h"
-#include "store/store/testing.h"
-#include "store/store/writer.h"
-
-enum { COMMANDS = 500, NOTES_MAX = 4096 };
-
-/* What the callbacks of the writer saw, all on its thread. */
-struct seen {
-    struct store_note released[NOTES_MAX], committed[NOTES_MAX];
-    size_t released_count, committed_count;
-    int lost;
-};
-
-struct rig {
-    struct store_testing t;
-    struct seen seen;
-    struct writer *writer;
-    pthread_mutex_t mutex;
-    pthread_cond_t change;
-    int gates, gates_reached, gates_open;
-    int order[COMMANDS], ended;
-};
-
-struct job {
-    struct command command; /* first */
-    struct rig *rig;
-    int number;
-    enum err fail_with;
-    bool fail_first; /* before anything was changed */
-    enum err got;
-    int runs;
-    int done_calls;
-    int gate;   /* which one, from 1 */
-    bool added; /* a gate that adds a row like any job */
-};
-
-static void on_released(void *context, const struct store_note *notes, size_t count)
-{
-    struct seen *seen = &((struct rig *)context)->seen;
-
-    for (size_t i = 0; i < count && seen->released_count < NOTES_MAX; i++)
-        seen->released[seen->released_count++] = notes[i];
-}
-
-static void on_committed(void *context, const struct store_note *notes, size_t count)
-{
-    struct seen *seen = &((struct rig *)context)->seen;
-
-    for (size_t i = 0; i < count && seen->committed_count < NOTES_MAX; i++)
-        seen->committed[seen->committed_count++] = notes[i];
-}
-
-/* Forget what was released and will not be committed. */
-static void on_lost(void *context)
-{
-    struct seen *seen = &((struct rig *)context)->seen;
-
-    seen->released_count = seen->committed_count;
-    seen->lost++;
-}
-
-static int set_up(void **state)
-{
-    struct rig *rig = calloc(1, sizeof *rig);
-
-    assert_non_null(rig);
-    store_testing_open(&rig->t);
-    pthread_mutex_init(&rig->mutex, NULL);
-    pthread_cond_init(&rig->change, NULL);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct rig *rig = *state;
-
-    writer_stop(rig->writer);
-    store_testing_close(&rig->t);
-    free(rig);
-    return 0;
-}
-
-static void start(struct rig *rig, size_t queue_max, size_t batch_max)
-{
-    struct writer_config config = {.queue_max = queue_max,
-                                   .batch_max = batch_max,
-                                   .released = on_released,
-                                   .committed = on_committed,
-                                   .lost = on_lost,
-                                   .context = rig};
-    assert_int_equal(writer_start(rig->t.store, &config, &rig->writer), OK);
-}
-
-/* Add a job row and two notes, then fail if told to. */
-static enum err run_job(struct store_tx *tx, struct command *c)
-{
-    struct job *j = (struct job *)(void *)c;
-    struct job_id id = {{0}};
-    uint8_t subject[ID_BYTES] = {1};
-
-    j->runs++;
-    ENSURE(!j->fail_first, j->fail_with, "asked_to_fail", "Command %d.", j->number);
-    put_u32be(id.b, (uint32_t)j->number);
-    TRY(store_job_add(tx, id, "test", subject, j->number));
-    store_note(tx, (struct store_note){.kind = 99, .a = j->number});
-    ENSURE(j->fail_with == OK, j->fail_with, "asked_to_fail", "Command %d.", j->number);
-    return OK;
-}
-
-static void job_done(struct command *c, const struct err_info *error)
-{
-    struct job *j = (struct job *)(void *)c;
-
-    pthread_mutex_lock(&j->rig->mutex);
-    j->got = error ? error->code : OK;
-    j->done_calls++;
-    j->rig->order[j->rig->ended++ % COMMANDS] = j->number;
-    pthread_cond_broadcast(&j->rig->change);
-    pthread_mutex_unlock(&j->rig->mutex);
-}
-
-static void wait_ended(struct rig *rig, int count)
-{
-    pthread_mutex_lock(&rig->mutex);
-    while (rig->ended < count)
-        pthread_cond_wait(&rig->change, &rig->mutex);
-    pthread_mutex_unlock(&rig->mutex);
-}
-
-/* A command that holds the writer until its gate opens, so that what is submitted meanwhile waits. */
-static enum err run_gate(struct store_tx *tx, struct command *c)
-{
-    struct job *gate = (struct job *)(void *)c;
-    struct rig *rig = gate->rig;
-
-    pthread_mutex_lock(&rig->mutex);
-    rig->gates_reached = gate->gate;
-    pthread_cond_broadcast(&rig->change);
-    while (rig->gates_open < gate->gate)
-        pthread_cond_wait(&rig->change, &rig->mutex);
-    pthread_mutex_unlock(&rig->mutex);
-    return gate->added ? run_job(tx, c) : OK;
-}
-
-static void submit_gate_in(struct rig *rig, struct job *gate, int number, bool added,
-                           enum writer_lane lane)
-{
-    *gate = (struct job){.command = {.run = run_gate, .done = job_done, .lane = lane},
-                         .rig = rig,
-                         .number = number,
-                         .added = added,
-                         .gate = ++rig->gates};
-    assert_int_equal(writer_submit(rig->writer, &gate->command), OK);
-}
-
-static void submit_gate(struct rig *rig, struct job *gate, int number, bool added)
-{
-    submit_gate_in(rig, gate, number, added, LANE_BACK);
-}
-
-static void wait_at_gate(struct rig *rig, const struct job *gate)
-{
-    pthread_mutex_lock(&rig->mutex);
-    while (rig->gates_reached < gate->gate)
-        pthread_cond_wait(&rig->change, &rig->mutex);
-    pthread_mutex_unlock(&rig->mutex);
-}
-
-static void close_gate(struct rig *rig, struct job *gate)
-{
-    submit_gate(rig, gate, -1, false);
-    wait_at_gate(rig, gate);
-}
-
-static void open_gate(struct rig *rig)
-{
-    pthread_mutex_lock(&rig->mutex);
-    rig->gates_open++;
-    pthread_cond_broadcast(&rig->change);
-    pthread_mutex_unlock(&rig->mutex);
-}
-
-static struct job new_job(struct rig *rig, int number, enum writer_lane lane)
-{
-    return (struct job){
-        .command = {.run = run_job, .done = job_done, .lane = lane}, .rig = rig, .number = number};
-}
+#include "store/store/test_writer_rig.h"
 
 static void waiting_commands_share_a_commit(void **state)
 {
@@ -342,38 +151,6 @@ static void a_full_lane_refuses_and_the_others_do_not(void **state)
     assert_int_equal(jobs[10].got, OK);
 }
 
-static void the_door_goes_first_and_starves_nobody(void **state)
-{
-    static struct job jobs[90], gate;
-    struct rig *rig = *state;
-    int door = 0, sale = 0, back = 0;
-
-    start(rig, 100, 16);
-    close_gate(rig, &gate);
-    for (int i = 0; i < 90; i++) { /* 0..29 back, 30..59 sale, 60..89 door: the worst order */
-        jobs[i] = new_job(rig, i, i < 30 ? LANE_BACK : i < 60 ? LANE_SALE : LANE_DOOR);
-        assert_int_equal(writer_submit(rig->writer, &jobs[i].command), OK);
-    }
-    open_gate(rig);
-    wait_ended(rig, 91);
-    assert_int_equal(rig->order[1], 60);
-    for (int i = 1; i <= 16; i++) { /* the first batch of 16 */
-        door += rig->order[i] >= 60;
-        sale += rig->order[i] >= 30 && rig->order[i] < 60;
-        back += rig->order[i] < 30;
-    }
-    assert_int_equal(door, 12);
-    assert_int_equal(sale, 3);
-    assert_int_equal(back, 1);
-    for (int lane = 0; lane < 3; lane++) /* within a lane: first come, first served */
-        for (int i = 1, last = -1; i <= 90; i++) {
-            if (rig->order[i] / 30 != lane)
-                continue;
-            assert_true(rig->order[i] > last);
-            last = rig->order[i];
-        }
-}
-
 struct counting {
     struct rig *rig;
     int from, failures;
@@ -437,73 +214,6 @@ static void stopping_runs_what_waits_and_refuses_what_comes(void **state)
 }
 
 /* ---- a disk that syncs when it is told to ---------------------------------------------------------------------------- */
-
-static struct {
-    pthread_mutex_t mutex;
-    pthread_cond_t change;
-    int begun, allowed; /* syncs */
-} disk = {.mutex = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
-
-static void sync_when_allowed(struct store_conn *c)
-{
-    pthread_mutex_lock(&disk.mutex);
-    disk.begun++;
-    pthread_cond_broadcast(&disk.change);
-    while (disk.allowed == 0)
-        pthread_cond_wait(&disk.change, &disk.mutex);
-    disk.allowed--;
-    pthread_mutex_unlock(&disk.mutex);
-    store_sqlite()->sync(c);
-}
-
-static void allow_syncs(int count)
-{
-    pthread_mutex_lock(&disk.mutex);
-    disk.allowed += count;
-    pthread_cond_broadcast(&disk.change);
-    pthread_mutex_unlock(&disk.mutex);
-}
-
-static void forbid_syncs(void)
-{
-    pthread_mutex_lock(&disk.mutex);
-    disk.allowed = 0;
-    pthread_mutex_unlock(&disk.mutex);
-}
-
-static void wait_sync_begun(int count)
-{
-    pthread_mutex_lock(&disk.mutex);
-    while (disk.begun < count)
-        pthread_cond_wait(&disk.change, &disk.mutex);
-    pthread_mutex_unlock(&disk.mutex);
-}
-
-static void start_on_slow_disk(struct rig *rig)
-{
-    static struct store_driver slow;
-
-    slow = *store_sqlite();
-    slow.sync = sync_when_allowed;
-    disk.begun = disk.allowed = 0;
-    rig->t.driver = &slow;
-    store_testing_reopen(&rig->t);
-    start(rig, 100, 64);
-}
-
-static int ended_so_far(struct rig *rig)
-{
-    pthread_mutex_lock(&rig->mutex);
-    int ended = rig->ended;
-    pthread_mutex_unlock(&rig->mutex);
-    return ended;
-}
-
-static void submit_job(struct rig *rig, struct job *j, int number)
-{
-    *j = new_job(rig, number, LANE_SALE);
-    assert_int_equal(writer_submit(rig->writer, &j->command), OK);
-}
 
 enum { CROWD = 20 }; /* waiting commands that make it worth to leave the sync to its own thread */
 
@@ -619,81 +329,6 @@ static void a_lone_batch_is_synced_before_the_next_runs(void **state)
     assert_int_equal(rig->order[1], 2);
 }
 
-enum { SALES = 60, BESIDE_A_SCAN = 16, BATCHES_AFTER_A_SCAN = 256 };
-
-/* Sales wait behind a gate, enough of them that its sync is left to the other thread. */
-static void submit_sales_behind_a_gate(struct rig *rig, struct job *first, struct job *sales,
-                                       int count)
-{
-    submit_gate(rig, first, 1, false);
-    wait_at_gate(rig, first);
-    for (int i = 0; i < count; i++)
-        submit_job(rig, &sales[i], 1000 + rig->ended + i);
-}
-
-/* Without a scan all of them are one batch: its last command runs before anything is durable. */
-static void expect_one_batch_of_sales(struct rig *rig)
-{
-    static struct job first, sales[SALES];
-    int ended = ended_so_far(rig);
-
-    submit_sales_behind_a_gate(rig, &first, sales, SALES - 1);
-    submit_gate_in(rig, &sales[SALES - 1], 2, false, LANE_SALE);
-    open_gate(rig);
-    wait_at_gate(rig, &sales[SALES - 1]);
-    assert_int_equal(ended_so_far(rig), ended);
-    open_gate(rig);
-    allow_syncs(2);
-    wait_ended(rig, ended + 1 + SALES);
-}
-
-static void sales_that_wait_for_the_disk_together_are_one_batch(void **state)
-{
-    struct rig *rig = *state;
-    struct writer_figures f;
-
-    start_on_slow_disk(rig);
-    expect_one_batch_of_sales(rig);
-    writer_figures(rig->writer, &f);
-    assert_int_equal(f.largest_batch, SALES);
-}
-
-static enum err do_nothing(struct store_tx *tx, void *context)
-{
-    (void)tx;
-    (void)context;
-    return OK;
-}
-
-static void while_a_door_scans_batches_of_sales_are_short(void **state)
-{
-    static struct job first, sales[SALES], scans[2];
-    struct rig *rig = *state;
-    struct writer_figures f;
-
-    start_on_slow_disk(rig);
-    submit_sales_behind_a_gate(rig, &first, sales, SALES);
-    submit_gate_in(rig, &scans[0], 2, false, LANE_DOOR);
-    open_gate(rig);
-    wait_at_gate(rig, &scans[0]);
-    open_gate(rig);
-    submit_gate_in(rig, &scans[1], 3, false, LANE_DOOR);
-    wait_at_gate(rig,
-                 &scans[1]); /* into the same batch, whether the sales' part of it is full or not */
-    assert_int_equal(ended_so_far(rig), 0);
-    open_gate(rig);
-    allow_syncs(SALES);
-    wait_ended(rig, 1 + SALES + 2);
-    writer_figures(rig->writer, &f);
-    assert_in_range(f.largest_batch, 2, BESIDE_A_SCAN + 2);
-    for (int i = 0; i < BATCHES_AFTER_A_SCAN; i++) {
-        allow_syncs(1);
-        assert_int_equal(writer_call(rig->writer, LANE_SALE, do_nothing, NULL), OK);
-    }
-    forbid_syncs();
-    expect_one_batch_of_sales(rig);
-}
-
 struct look {
     struct store_waiter waiter; /* first */
     struct rig *rig;
@@ -805,8 +440,6 @@ static void a_writer_needs_sane_bounds(void **state)
     assert_null(rig->writer);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -815,15 +448,12 @@ int main(void)
         CASE(a_command_that_fails_before_it_changed_anything_repeats_nobody),
         CASE(after_a_lost_batch_the_next_ones_are_careful),
         CASE(a_full_lane_refuses_and_the_others_do_not),
-        CASE(the_door_goes_first_and_starves_nobody),
         CASE(many_threads_call_and_each_gets_its_own_outcome),
         CASE(stopping_runs_what_waits_and_refuses_what_comes),
         CASE(the_next_batch_runs_while_one_is_synced_and_nothing_is_told_before),
         CASE(a_batch_lost_meanwhile_takes_nothing_with_it),
         CASE(a_refusal_that_may_be_told_at_once_waits_for_nothing),
         CASE(a_lone_batch_is_synced_before_the_next_runs),
-        CASE(sales_that_wait_for_the_disk_together_are_one_batch),
-        CASE(while_a_door_scans_batches_of_sales_are_short),
         CASE(a_snapshot_of_what_is_not_durable_waits_or_knows_it),
         CASE(the_log_stays_bounded_though_a_reader_holds_it_for_a_while),
         CASE(a_writer_needs_sane_bounds),
