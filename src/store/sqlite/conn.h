@@ -80,6 +80,7 @@ int sqlite_log_sync(struct store_conn *c);
 
 /* paced_copy.c: from here on this connection's checkpoints go to the disk in portions. */
 RESULT sqlite_pace_copies(struct store_conn *c);
+void sqlite_hurry_copies(struct store_conn *c, bool on);
 
 /* page_cache.c: before SQLite is used at all; false when it is too late, and SQLite's own cache serves as it is. */
 bool sqlite_page_cache_install(void);

@@ -4,8 +4,10 @@
  *
  * SQLite writes all pages of a checkpoint and syncs them at the end: thousands of single pages are then on their way to the disk at once,
  * and the writer's sync of its log waits behind them, 10 to 20 ms instead of 1. So the file of the copying connection syncs itself
- * whenever a portion was written, and the log waits behind one portion at most.
+ * whenever a portion was written, and the log waits behind one portion at most. On a slow disk that takes long: whoever waits for the
+ * copy's end hurries it, and the rest is synced once, at the end.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "store/sqlite/conn.h"
@@ -17,6 +19,7 @@ struct sqlite_pace {
     sqlite3_io_methods methods; /* first: what the file points to */
     const sqlite3_io_methods *layer;
     int unsynced; /* pages */
+    atomic_bool hurried;
 };
 
 static int paced_write(sqlite3_file *f, const void *data, int len, sqlite3_int64 at)
@@ -24,7 +27,7 @@ static int paced_write(sqlite3_file *f, const void *data, int len, sqlite3_int64
     struct sqlite_pace *p = (struct sqlite_pace *)(void *)(uintptr_t)f->pMethods;
     int code = p->layer->xWrite(f, data, len, at);
 
-    if (code != SQLITE_OK || ++p->unsynced < PORTION_PAGES)
+    if (code != SQLITE_OK || ++p->unsynced < PORTION_PAGES || p->hurried)
         return code;
     p->unsynced = 0;
     return p->layer->xSync(f, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
@@ -45,4 +48,10 @@ enum err sqlite_pace_copies(struct store_conn *c)
     f->pMethods = &p->methods;
     c->pace = p;
     return OK;
+}
+
+void sqlite_hurry_copies(struct store_conn *c, bool on)
+{
+    if (c->pace)
+        c->pace->hurried = on;
 }

@@ -248,6 +248,7 @@ const struct store_driver *store_sqlite(void)
         .get_int = sqlite_get_int,
         .get_bytes = sqlite_get_bytes,
         .checkpoint = checkpoint,
+        .hurry = sqlite_hurry_copies,
         .log_bytes = log_bytes,
     };
     return &driver;

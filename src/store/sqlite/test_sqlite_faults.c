@@ -585,6 +585,20 @@ static void the_copy_goes_to_the_disk_in_portions(void **state)
     end_copying(&c);
 }
 
+static void a_hurried_copy_is_synced_once(void **state)
+{
+    struct store_testing t;
+    struct copying c;
+
+    (void)state;
+    begin_copying(&t, &c);
+    store_sqlite()->hurry(c.conn, true);
+    assert_int_equal(store_testing_read(&t, copy_while_it_grows, &c), OK);
+    assert_int_equal(layer.database_dirty_most, layer.database_written);
+    assert_int_equal(layer.database_dirty, 0);
+    end_copying(&c);
+}
+
 /* The first sync of a copy is the log's, the second the first portion's. */
 static void a_portion_that_cannot_be_synced_ends_the_process(void **state)
 {
@@ -619,6 +633,7 @@ int main(void)
         CASE(a_failed_fsync_ends_the_process_before_any_acknowledgement),
         CASE(what_was_copied_is_on_the_disk_although_the_log_goes_on),
         CASE(the_copy_goes_to_the_disk_in_portions),
+        CASE(a_hurried_copy_is_synced_once),
         CASE(a_portion_that_cannot_be_synced_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

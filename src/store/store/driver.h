@@ -65,6 +65,8 @@ struct store_driver {
     /* Copy what can be copied of the log into the file without waiting (passive), or all of it and begin the log anew (writer,
        between batches; ERR_BUSY while a reader needs the old one). */
     enum err (*checkpoint)(struct store_conn *c, bool restart);
+    /* Any thread: whether the copying of this connection, also one that goes on, is as fast as it can be, or spares the disk (first). */
+    void (*hurry)(struct store_conn *c, bool on);
     /* Of the log that has not begun anew, as of the writer's last commit; 0 where there is none to mind. */
     uint64_t (*log_bytes)(struct store_conn *c);
 };

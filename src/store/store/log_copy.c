@@ -21,9 +21,10 @@ enum {
 struct log_copy {
     struct store *store;
     struct store_conn *conn;
-    pthread_mutex_t mutex; /* stopping, checkpoints, *_bytes but restart_bytes */
+    pthread_mutex_t mutex; /* what follows but restart_bytes and checkpoint */
     pthread_cond_t work;
     bool stopping;
+    bool waited_for; /* by the writer */
     uint64_t checkpoints, log_bytes;
     uint64_t copied_bytes;      /* log size when the thread was last woken */
     uint64_t done_bytes;        /* the same of the last copy that ended */
@@ -47,6 +48,7 @@ static void *copy_main(void *context)
         if (l->stopping)
             break;
         seen = l->copied_bytes;
+        driver->hurry(l->conn, l->waited_for);
         pthread_mutex_unlock(&l->mutex);
         pthread_mutex_lock(&l->checkpoint);
         enum err code = driver->checkpoint(l->conn, false);
@@ -62,6 +64,19 @@ static void *copy_main(void *context)
     return NULL;
 }
 
+/* The log has grown too long: the copy that goes on no longer spares the disk, and the writer stands still until it has ended. */
+static void take_from_copying(struct log_copy *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->waited_for = true;
+    store_config_of(l->store)->driver->hurry(l->conn, true);
+    pthread_mutex_unlock(&l->mutex);
+    pthread_mutex_lock(&l->checkpoint);
+    pthread_mutex_lock(&l->mutex);
+    l->waited_for = false;
+    pthread_mutex_unlock(&l->mutex);
+}
+
 /*
  * The writer stands still while it restarts the log: not before the copying thread has left it little to do, nor while that one copies,
  * unless the log has grown too long for such kindness. True: l->checkpoint is held.
@@ -73,8 +88,10 @@ static bool may_restart(struct log_copy *l, uint64_t bytes)
     pthread_mutex_unlock(&l->mutex);
     if (bytes < l->restart_bytes)
         return false;
-    if (bytes >= l->restart_bytes + RESTART_LATEST_BYTES)
-        return pthread_mutex_lock(&l->checkpoint) == 0;
+    if (bytes >= l->restart_bytes + RESTART_LATEST_BYTES) {
+        take_from_copying(l);
+        return true;
+    }
     return left <= RESTART_LEFT_BYTES && pthread_mutex_trylock(&l->checkpoint) == 0;
 }
 
@@ -153,6 +170,7 @@ void log_copy_stop(struct log_copy *l)
         return;
     pthread_mutex_lock(&l->mutex);
     l->stopping = true;
+    store_config_of(l->store)->driver->hurry(l->conn, true);
     pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->mutex);
     pthread_join(l->thread, NULL);

@@ -429,6 +429,91 @@ static void the_log_stays_bounded_though_a_reader_holds_it_for_a_while(void **st
     assert_true(f.checkpoints > 0);
 }
 
+/* --- a copy of the log that lasts until it is hurried --- */
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t change;
+    bool hurried, copying;
+    _Atomic uint64_t log_bytes;
+} copy = {.mutex = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
+
+static enum err copy_until_hurried(struct store_conn *c, bool restart)
+{
+    if (restart) {
+        copy.log_bytes = 0;
+        return store_sqlite()->checkpoint(c, restart);
+    }
+    pthread_mutex_lock(&copy.mutex);
+    copy.copying = true;
+    pthread_cond_broadcast(&copy.change);
+    while (!copy.hurried)
+        pthread_cond_wait(&copy.change, &copy.mutex);
+    pthread_mutex_unlock(&copy.mutex);
+    return OK;
+}
+
+static void hurry_copy(struct store_conn *c, bool on)
+{
+    (void)c;
+    pthread_mutex_lock(&copy.mutex);
+    copy.hurried = on;
+    pthread_cond_broadcast(&copy.change);
+    pthread_mutex_unlock(&copy.mutex);
+}
+
+static uint64_t pretend_log_bytes(struct store_conn *c)
+{
+    (void)c;
+    return copy.log_bytes;
+}
+
+/* The copying thread is at work, and goes on until somebody waits for it. */
+static void start_while_copying(struct rig *rig, struct job *first)
+{
+    static struct store_driver slow;
+
+    slow = *store_sqlite();
+    slow.checkpoint = copy_until_hurried;
+    slow.hurry = hurry_copy;
+    slow.log_bytes = pretend_log_bytes;
+    copy.hurried = copy.copying = false;
+    copy.log_bytes = UINT64_C(100) << 20;
+    rig->t.driver = &slow;
+    store_testing_reopen(&rig->t);
+    start(rig, 100, 64);
+    submit_job(rig, first, 1);
+    pthread_mutex_lock(&copy.mutex);
+    while (!copy.copying)
+        pthread_cond_wait(&copy.change, &copy.mutex);
+    pthread_mutex_unlock(&copy.mutex);
+}
+
+static void a_log_that_has_grown_too_long_hurries_the_copy(void **state)
+{
+    static struct job first, second, third;
+    struct rig *rig = *state;
+
+    start_while_copying(rig, &first);
+    copy.log_bytes = UINT64_C(200) << 20;
+    submit_job(rig, &second, 2);
+    wait_ended(rig, 2);
+    submit_job(rig, &third, 3); /* runs only when the writer stands still no more */
+    wait_ended(rig, 3);
+    assert_int_equal(copy.log_bytes, 0);
+}
+
+static void a_stop_hurries_the_copy(void **state)
+{
+    static struct job first;
+    struct rig *rig = *state;
+
+    start_while_copying(rig, &first);
+    writer_stop(rig->writer);
+    rig->writer = NULL;
+    assert_int_equal(first.got, OK);
+}
+
 static void a_writer_needs_sane_bounds(void **state)
 {
     struct rig *rig = *state;
@@ -456,6 +541,8 @@ int main(void)
         CASE(a_lone_batch_is_synced_before_the_next_runs),
         CASE(a_snapshot_of_what_is_not_durable_waits_or_knows_it),
         CASE(the_log_stays_bounded_though_a_reader_holds_it_for_a_while),
+        CASE(a_log_that_has_grown_too_long_hurries_the_copy),
+        CASE(a_stop_hurries_the_copy),
         CASE(a_writer_needs_sane_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static void the_door_goes_first_and_starves_nobody(void **state)
         }
 }
 
-enum { SALES = 60, BESIDE_A_SCAN = 16, AFTER_A_SCAN_MS = 300, SLOW_MS = 40 };
+enum { SALES = 60, BESIDE_A_SCAN = 16, AFTER_A_SCAN_MS = 300, SLOW_MS = 60 };
 
 /* Sales wait behind a gate, enough of them that its sync is left to the other thread. */
 static void submit_sales_behind_a_gate(struct rig *rig, struct job *first, struct job *sales,

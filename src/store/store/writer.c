@@ -21,7 +21,7 @@ enum {
      */
     BESIDE_DOOR = 16,
     BESIDE_DOOR_TAKEN = 4,
-    BESIDE_DOOR_SYNC_MS = 8,
+    BESIDE_DOOR_SYNC_MS = 16,
     DOOR_MS = 300,
     /* Scans that come several at a time: the next batch waits for so many of them, or for config.gather_us. */
     GATHERED = 8,
