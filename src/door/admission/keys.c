@@ -12,6 +12,7 @@
 struct ring_event {
     int64_t event_no, organiser_no;
     int64_t asked_ms; /* monotonic, when the signer last gave it */
+    int64_t used_ms;  /* monotonic, when it was last wanted; atomic */
     int64_t
         neighbours_ms; /* monotonic, when the organiser's other events were looked at; 0: never */
     struct signer_gate_key gate;
@@ -106,7 +107,7 @@ static struct ring_event *find(const struct admission_keys *k, int64_t event_no)
     return NULL;
 }
 
-/* A place for one more, the one asked for longest ago when all are taken. Under the write lock; NULL when memory is refused. */
+/* A place for one more, the one that nobody wanted for longest when all are taken. Under the write lock; NULL when memory is refused. */
 static struct ring_event *make_room(struct admission_keys *k)
 {
     struct ring_event *oldest;
@@ -119,7 +120,7 @@ static struct ring_event *make_room(struct admission_keys *k)
     }
     oldest = k->events[0];
     for (size_t i = 1; i < k->count; i++)
-        if (k->events[i]->asked_ms < oldest->asked_ms)
+        if (k->events[i]->used_ms < oldest->used_ms)
             oldest = k->events[i];
     return oldest;
 }
@@ -127,8 +128,11 @@ static struct ring_event *make_room(struct admission_keys *k)
 static bool fresh(struct admission_keys *k, int64_t event_no, bool again)
 {
     pthread_rwlock_rdlock(&k->lock);
-    const struct ring_event *e = find(k, event_no);
-    bool is = e && (!again || clock_mono_ms(k->clock) - e->asked_ms < ADMISSION_KEYS_AGAIN_MS);
+    int64_t now_ms = clock_mono_ms(k->clock);
+    struct ring_event *e = find(k, event_no);
+    bool is = e && (!again || now_ms - e->asked_ms < ADMISSION_KEYS_AGAIN_MS);
+    if (e)
+        __atomic_store_n(&e->used_ms, now_ms, __ATOMIC_RELAXED);
     pthread_rwlock_unlock(&k->lock);
     return is;
 }
@@ -143,7 +147,7 @@ enum err admission_keys_load(struct admission_keys *k, int64_t organiser_no, int
     memset(loaded, 0, sizeof *loaded);
     loaded->event_no = event_no;
     loaded->organiser_no = organiser_no;
-    loaded->asked_ms = clock_mono_ms(k->clock);
+    loaded->asked_ms = loaded->used_ms = clock_mono_ms(k->clock);
     enum err e = signer_gate_key(k->signer, (uint32_t)event_no, &loaded->gate);
     if (e == OK)
         e = signer_public_keys(k->signer, (uint32_t)organiser_no, false, loaded->issuers,

@@ -119,7 +119,7 @@ enum err admission_expect_code(struct admission_keys *keys, int64_t organiser_no
 
     TRY(admission_keys_load(keys, organiser_no, event_no, false));
     TRY(credential_read(code, &look_up, &expect, &v));
-    if (ring.issuer_missed) {
+    if (ring.issuer_missed || ring.gate_missed) {
         TRY(admission_keys_load(keys, organiser_no, event_no, true));
         ring.issuer_missed = false;
         TRY(credential_read(code, &look_up, &expect, &v));

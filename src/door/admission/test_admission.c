@@ -373,6 +373,32 @@ static void a_code_of_a_key_made_a_moment_ago_is_shown(void **state)
     assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(d.text)), OK);
 }
 
+/* More events than there is room for: the one that is in use stays, though it came first. */
+static void keys_that_are_in_use_are_not_crowded_out(void **state)
+{
+    enum { FIRST = 1000 };
+    struct signer_client deaf = door.signer;
+    struct ticket_row t = sell(1, 3);
+    struct code c = code_of(&t);
+    struct clock_fixed clock;
+    (void)state;
+
+    clock_fixed_init(&clock, 1000000);
+    admission_keys_free(door.keys);
+    assert_int_equal(admission_keys_new(&deaf, &clock.clock, &door.keys), OK);
+    for (uint32_t i = 0; i <= ADMISSION_EVENTS_MAX; i++) {
+        const struct signer_event e = {
+            .organiser_no = FIX_ORGANISER, .event_no = FIRST + i, .places = 1, .capacity = 1};
+        clock_fixed_set(&clock, 1000000 + i);
+        assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(c.text)), OK);
+        assert_int_equal(signer_event_open(&door.signer, &e), OK);
+        assert_int_equal(admission_keys_load(door.keys, FIX_ORGANISER, FIRST + i, false), OK);
+    }
+    deaf.timeout_ms = 0; /* whatever is asked for now is not answered */
+    assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(c.text)), OK);
+    assert_int_not_equal(admission_keys_load(door.keys, FIX_ORGANISER, FIRST, false), OK);
+}
+
 /* --- scanners that are not to be trusted -------------------------------------------------------------------------------------- */
 
 static void a_scan_that_the_device_did_not_sign_leaves_nothing(void **state)
@@ -556,6 +582,7 @@ int main(int argc, char **argv)
         DOOR_TEST(a_code_that_a_door_would_believe_is_shown_even_before_doors),
         DOOR_TEST(a_code_that_no_door_would_believe_is_not_shown),
         DOOR_TEST(a_code_of_a_key_made_a_moment_ago_is_shown),
+        DOOR_TEST(keys_that_are_in_use_are_not_crowded_out),
         DOOR_TEST(a_scan_that_the_device_did_not_sign_leaves_nothing),
         DOOR_TEST(a_revoked_scanner_scans_no_more),
         DOOR_TEST(numbers_that_a_scanner_leaves_out_are_noted),

@@ -21,10 +21,9 @@ enum {
 struct log_copy {
     struct store *store;
     struct store_conn *conn;
-    pthread_mutex_t mutex; /* what follows but restart_bytes and checkpoint */
+    pthread_mutex_t mutex; /* stopping, checkpoints, *_bytes but restart_bytes */
     pthread_cond_t work;
     bool stopping;
-    bool waited_for; /* by the writer */
     uint64_t checkpoints, log_bytes;
     uint64_t copied_bytes;      /* log size when the thread was last woken */
     uint64_t done_bytes;        /* the same of the last copy that ended */
@@ -48,7 +47,6 @@ static void *copy_main(void *context)
         if (l->stopping)
             break;
         seen = l->copied_bytes;
-        driver->hurry(l->conn, l->waited_for);
         pthread_mutex_unlock(&l->mutex);
         pthread_mutex_lock(&l->checkpoint);
         enum err code = driver->checkpoint(l->conn, false);
@@ -67,14 +65,11 @@ static void *copy_main(void *context)
 /* The log has grown too long: the copy that goes on no longer spares the disk, and the writer stands still until it has ended. */
 static void take_from_copying(struct log_copy *l)
 {
-    pthread_mutex_lock(&l->mutex);
-    l->waited_for = true;
-    store_config_of(l->store)->driver->hurry(l->conn, true);
-    pthread_mutex_unlock(&l->mutex);
+    const struct store_driver *driver = store_config_of(l->store)->driver;
+
+    driver->hurry(l->conn, true);
     pthread_mutex_lock(&l->checkpoint);
-    pthread_mutex_lock(&l->mutex);
-    l->waited_for = false;
-    pthread_mutex_unlock(&l->mutex);
+    driver->hurry(l->conn, false);
 }
 
 /*

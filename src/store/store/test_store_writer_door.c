@@ -49,7 +49,7 @@ static void submit_sales_behind_a_gate(struct rig *rig, struct job *first, struc
     submit_gate(rig, first, 1, false);
     wait_at_gate(rig, first);
     for (int i = 0; i < count; i++)
-        submit_job(rig, &sales[i], 1000 + rig->ended + i);
+        submit_job(rig, &sales[i], 1000 + ended_so_far(rig) + i);
 }
 
 /* Without a scan all of them are one batch: its last command runs before anything is durable. */
@@ -134,28 +134,28 @@ static void the_slower_the_disk_the_longer_they_may_be(void **state)
 
 /* --- scans that are gathered --- */
 
-enum { LONG_US = 60000000, GATHERED = 8 };
+enum { LONG_US = 60000000, THICK = 4, GATHERED = 8 };
 
 static void submit_scan(struct rig *rig, struct job *scan)
 {
-    *scan = new_job(rig, 2000 + rig->ended, LANE_DOOR);
+    *scan = new_job(rig, 2000, LANE_DOOR);
     scan->fail_with = ERR_CONFLICT; /* so that a number may come twice */
     scan->fail_first = true;
     assert_int_equal(writer_submit(rig->writer, &scan->command), OK);
 }
 
-/* A gate, and behind it two scans that are a batch of their own. The next scans are waited for. */
-static void scan_twice_at_once(struct rig *rig)
+/* A gate, and behind it scans that are a batch of their own. When they are THICK, the next scans are waited for. */
+static void scan_at_once(struct rig *rig, int count)
 {
-    static struct job gate, scans[2];
+    static struct job gate, scans[THICK];
 
     start(rig, 100, 64);
     submit_gate_in(rig, &gate, 1, false, LANE_DOOR);
     wait_at_gate(rig, &gate);
-    submit_scan(rig, &scans[0]);
-    submit_scan(rig, &scans[1]);
+    for (int i = 0; i < count; i++)
+        submit_scan(rig, &scans[i]);
     open_gate(rig);
-    wait_ended(rig, 3);
+    wait_ended(rig, 1 + count);
 }
 
 static void scans_that_come_thickly_share_a_commit(void **state)
@@ -165,11 +165,11 @@ static void scans_that_come_thickly_share_a_commit(void **state)
     struct writer_figures before, after;
 
     rig->gather_us = LONG_US;
-    scan_twice_at_once(rig);
+    scan_at_once(rig, THICK);
     writer_figures(rig->writer, &before);
     for (int i = 0; i < GATHERED; i++)
         submit_scan(rig, &scans[i]);
-    wait_ended(rig, 3 + GATHERED);
+    wait_ended(rig, 1 + THICK + GATHERED);
     writer_figures(rig->writer, &after);
     assert_int_equal(after.batches, before.batches + 1);
 }
@@ -180,23 +180,21 @@ static void too_few_scans_wait_no_longer_than_told(void **state)
     struct rig *rig = *state;
 
     rig->gather_us = 1000;
-    scan_twice_at_once(rig);
+    scan_at_once(rig, THICK);
     for (int i = 0; i < GATHERED - 1; i++)
         submit_scan(rig, &scans[i]);
-    wait_ended(rig, 3 + GATHERED - 1);
+    wait_ended(rig, 1 + THICK + GATHERED - 1);
 }
 
-static void whoever_scans_alone_does_not_wait(void **state)
+static void where_few_scan_nobody_waits(void **state)
 {
-    static struct job scans[3];
+    static struct job scan;
     struct rig *rig = *state;
 
     rig->gather_us = LONG_US;
-    start(rig, 100, 64);
-    for (int i = 0; i < 3; i++) {
-        submit_scan(rig, &scans[i]);
-        wait_ended(rig, i + 1);
-    }
+    scan_at_once(rig, THICK - 1);
+    submit_scan(rig, &scan);
+    wait_ended(rig, 1 + THICK);
 }
 
 static void a_sale_does_not_wait_for_scans(void **state)
@@ -205,10 +203,10 @@ static void a_sale_does_not_wait_for_scans(void **state)
     struct rig *rig = *state;
 
     rig->gather_us = LONG_US;
-    scan_twice_at_once(rig);
+    scan_at_once(rig, THICK);
     submit_scan(rig, &scan);
     submit_job(rig, &sale, 1);
-    wait_ended(rig, 5);
+    wait_ended(rig, 1 + THICK + 2);
 }
 
 static void a_stop_does_not_wait_for_scans(void **state)
@@ -217,11 +215,11 @@ static void a_stop_does_not_wait_for_scans(void **state)
     struct rig *rig = *state;
 
     rig->gather_us = LONG_US;
-    scan_twice_at_once(rig);
+    scan_at_once(rig, THICK);
     submit_scan(rig, &scan);
     writer_stop(rig->writer);
     rig->writer = NULL;
-    assert_int_equal(rig->ended, 4);
+    assert_int_equal(rig->ended, 1 + THICK + 1);
 }
 
 int main(void)
@@ -233,7 +231,7 @@ int main(void)
         CASE(the_slower_the_disk_the_longer_they_may_be),
         CASE(scans_that_come_thickly_share_a_commit),
         CASE(too_few_scans_wait_no_longer_than_told),
-        CASE(whoever_scans_alone_does_not_wait),
+        CASE(where_few_scan_nobody_waits),
         CASE(a_sale_does_not_wait_for_scans),
         CASE(a_stop_does_not_wait_for_scans),
     };

@@ -23,7 +23,8 @@ enum {
     BESIDE_DOOR_TAKEN = 4,
     BESIDE_DOOR_SYNC_MS = 16,
     DOOR_MS = 300,
-    /* Scans that come several at a time: the next batch waits for so many of them, or for config.gather_us. */
+    /* After a batch of so many scans alone the next one waits for so many, or for config.gather_us. */
+    THICK = 4,
     GATHERED = 8,
     /* So many commands wait that they are worth two wakeups of threads: the sync is left to the other one. */
     HANDOVER_COMMANDS = 12,
@@ -53,14 +54,15 @@ struct writer {
     struct store *store;
     struct writer_config config;
     const struct clock *clock;
-    pthread_mutex_t mutex;     /* lanes, stopping, figures; flight changes under it */
+    pthread_mutex_t
+        mutex; /* lanes, stopping, figures, what is known of doors; flight changes under it */
     pthread_cond_t work, sync; /* for the writer, for the thread that syncs */
     struct lane lanes[LANE_COUNT];
     bool stopping, sync_stopping;
     int64_t door_until_ms; /* monotonic: until then batches leave room for the door */
     bool door_only;        /* the writer waits, and takes nothing else into this batch */
-    bool several_scans;    /* the last batch was of them alone */
-    bool gathering;        /* the writer waits for more of them */
+    bool thick;            /* the last batch was of scans alone, and of many */
+    bool gathering;        /* the writer waits for more scans */
     struct writer_figures figures;
     struct batch batches[2], *open, *flown; /* open: its transaction runs, unless it is empty */
     struct store_tx *tx;                    /* of the open one */
@@ -140,7 +142,9 @@ static size_t take(struct writer *w)
 
 static bool is_gathered(const struct writer *w)
 {
-    return w->lanes[LANE_DOOR].count >= GATHERED || w->lanes[LANE_SALE].count > 0 ||
+    size_t scans = w->lanes[LANE_DOOR].count;
+
+    return scans >= GATHERED || scans >= w->config.queue_max || w->lanes[LANE_SALE].count > 0 ||
            w->lanes[LANE_BACK].count > 0 || w->stopping;
 }
 
@@ -188,7 +192,8 @@ static void sync_timed(struct writer *w)
     int64_t began_ms = clock_mono_ms(w->clock);
 
     tx_sync(w->store);
-    w->sync_ms = clock_mono_ms(w->clock) - began_ms;
+    int64_t ms = clock_mono_ms(w->clock) - began_ms;
+    w->sync_ms = ms > 0 ? ms : 0;
 }
 
 static void *sync_main(void *context)
@@ -400,7 +405,7 @@ static void depart(struct writer *w)
     swap_notes(w->tx, b);
     w->tx = NULL;
     w->careful_batches -= w->careful_batches > 0;
-    w->several_scans = b->count > 1 && b->others == 0;
+    w->thick = b->count >= THICK && b->others == 0 && w->config.gather_us > 0;
     count_batch(w, b, false);
     w->open = w->flown;
     w->flown = b;
@@ -425,7 +430,7 @@ static struct timespec after_us(unsigned us)
 }
 
 /*
- * A commit of eight scans costs the disk and the processors little more than one of two. Whoever scans alone, and sales, do not wait.
+ * A commit of eight scans costs the disk and the processors little more than one of four. Where few scan, and for sales, nobody waits.
  * Under the mutex.
  */
 static void gather(struct writer *w)
@@ -444,7 +449,7 @@ static bool wait_for_work(struct writer *w)
     bool busy;
 
     pthread_mutex_lock(&w->mutex);
-    if (w->several_scans && w->open->count == 0 && w->flight == ON_GROUND)
+    if (w->thick && w->open->count == 0 && w->flight == ON_GROUND)
         gather(w);
     while (take(w) == 0 && w->flight != SYNCED && !(w->stopping && w->flight == ON_GROUND)) {
         w->door_only = others_room(w) == 0;

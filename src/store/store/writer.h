@@ -5,8 +5,8 @@
 /*
  * writer - the one write path: a bounded queue, one thread, group commit.
  *
- * Any thread submits commands. The writer takes what waits (door lane first; while a door scans, few of the others at a time; scans that come thickly, eight or what comes in gather_us), runs all
- * of it in one transaction, checks D1 after each, commits once (one fsync), then calls every command's `done`. When more is waiting,
+ * Any thread submits commands. The writer takes what waits (door lane first; while a door scans, few of the others at a time;
+ * scans that come thickly, eight or what comes in gather_us), runs all of it in one transaction, checks D1 after each, commits once (one fsync), then calls every command's `done`. When more is waiting,
  * another thread does the fsync and the next batch already runs; no batch is committed before the one before is durable, and nothing of
  * it is told before it is itself. So `done`
  * may be called in the middle of the next batch, between two of its commands, and readers see a commit a moment before it is durable
@@ -44,7 +44,7 @@ enum { WRITER_GATHER_US = 2000 }; /* what doors are served well with */
 struct writer_config {
     size_t queue_max; /* commands waiting per lane; more are refused with ERR_BUSY */
     size_t batch_max; /* commands per transaction */
-    /* How long a batch of scans that follows one of several scans waits for more of them; 0: not at all. */
+    /* How long a batch of scans that follows one of four and more waits for others to come; 0: not at all. */
     unsigned gather_us;
     /* On the writer thread; may be NULL. released: inside the batch, its effects are visible to later commands. lost: the
        batch was rolled back after some were released, forget what they said. */

@@ -72,8 +72,9 @@ void checked_tickets_add(struct checked_tickets *c, const uint8_t digest[SHA256_
 
     pthread_mutex_lock(&c->mutex);
     place = &set[digest[SHA256_BYTES - 1] % CHECKED_WAYS]; /* as good as random: who has to go */
-    for (size_t i = 0; i < CHECKED_WAYS; i++)
-        if (memcmp(set[i].b, none.b, SHA256_BYTES) == 0) {
+    for (size_t i = 0; i < CHECKED_WAYS; i++) /* two readers may have found it right at once */
+        if (memcmp(set[i].b, none.b, SHA256_BYTES) == 0 ||
+            memcmp(set[i].b, digest, SHA256_BYTES) == 0) {
             place = &set[i];
             break;
         }
