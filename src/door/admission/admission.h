@@ -75,6 +75,8 @@ void admission_keys_free(struct admission_keys *keys);
  */
 RESULT admission_keys_load(struct admission_keys *k, int64_t organiser_no, int64_t event_no,
                            bool again);
+/* The organiser's keys have just changed: who meets one that is not known asks for them at once. */
+void admission_keys_changed(struct admission_keys *k, int64_t organiser_no);
 /*
  * Before a code is shown: read it as a door will, so that the door finds its issuer's signature checked (credential/checked.h). A key that
  * the signer made a moment ago may not be known yet; then the door checks. ERR_CORRUPT "bad_code": no scanner would believe it; what the

@@ -173,6 +173,15 @@ enum err admission_keys_load(struct admission_keys *k, int64_t organiser_no, int
     return OK;
 }
 
+void admission_keys_changed(struct admission_keys *k, int64_t organiser_no)
+{
+    pthread_rwlock_wrlock(&k->lock);
+    for (size_t i = 0; i < k->count; i++)
+        if (k->events[i]->organiser_no == organiser_no)
+            k->events[i]->asked_ms = clock_mono_ms(k->clock) - ADMISSION_KEYS_AGAIN_MS;
+    pthread_rwlock_unlock(&k->lock);
+}
+
 bool admission_neighbours_due(struct admission_keys *k, int64_t event_no)
 {
     int64_t now_ms = clock_mono_ms(k->clock);

@@ -331,6 +331,21 @@ static void a_key_that_was_rotated_after_the_first_scan_is_found(void **state)
     admits(&door.scanners[0], d.text);
 }
 
+static void a_key_that_was_rotated_here_is_known_at_once(void **state)
+{
+    struct ticket_row t = sell(1, 3), u = sell(1, 4);
+    struct code c = code_of(&t);
+    struct signer_public_key key;
+    (void)state;
+
+    at(DOORS_MS);
+    admits(&door.scanners[0], c.text);
+    assert_int_equal(signer_key_rotate(&door.signer, FIX_ORGANISER, false, &key), OK);
+    admission_keys_changed(door.keys, FIX_ORGANISER);
+    struct code d = code_of(&u);
+    admits(&door.scanners[0], d.text);
+}
+
 /* --- codes before they are shown ---------------------------------------------------------------------------------------------- */
 
 static void a_code_that_a_door_would_believe_is_shown_even_before_doors(void **state)
@@ -579,6 +594,7 @@ int main(int argc, char **argv)
         DOOR_TEST(a_ticket_that_is_not_valid_any_more_is_told_why),
         DOOR_TEST(after_a_resale_only_the_newest_ticket_of_the_place_enters),
         DOOR_TEST(a_key_that_was_rotated_after_the_first_scan_is_found),
+        DOOR_TEST(a_key_that_was_rotated_here_is_known_at_once),
         DOOR_TEST(a_code_that_a_door_would_believe_is_shown_even_before_doors),
         DOOR_TEST(a_code_that_no_door_would_believe_is_not_shown),
         DOOR_TEST(a_code_of_a_key_made_a_moment_ago_is_shown),

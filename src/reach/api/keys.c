@@ -2,6 +2,7 @@
 /* keys - the ticket keys of an organiser: which there are, and making the next. Private halves never leave the signer. */
 #include <stdio.h>
 
+#include "door/admission/admission.h"
 #include "ground/encode/base64.h"
 #include "reach/api/list.h"
 
@@ -83,5 +84,6 @@ enum err api_ticket_key_post(struct call *c)
         return OK;
     call_close_snapshot(c);
     TRY(signer_key_rotate(c->api->config.signer, (uint32_t)r->organiser.no, false, &r->key));
+    admission_keys_changed(c->api->config.admission_keys, r->organiser.no);
     return call_write(c, rotate_write, r);
 }
