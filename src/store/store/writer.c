@@ -54,8 +54,7 @@ struct writer {
     struct store *store;
     struct writer_config config;
     const struct clock *clock;
-    pthread_mutex_t
-        mutex; /* lanes, stopping, figures, what is known of doors; flight changes under it */
+    pthread_mutex_t mutex;     /* lanes, stopping, doors, figures; flight changes under it */
     pthread_cond_t work, sync; /* for the writer, for the thread that syncs */
     struct lane lanes[LANE_COUNT];
     bool stopping, sync_stopping;
