@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +63,10 @@ bool loop_is_over(const struct loop *l)
 void loop_run(struct loop *l)
 {
     loop_begin(l);
-    while (!loop_is_over(l))
+    while (!loop_is_over(l)) {
         wire_turn(l->wire, 1000);
+        (void)sched_yield();
+    }
 }
 
 double loop_rate(const struct loop *l)

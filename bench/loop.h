@@ -28,7 +28,10 @@ struct loop {
 
 void loop_begin(struct loop *l);
 bool loop_is_over(const struct loop *l);
-/* Begin, and turn until it is over. */
+/*
+ * Begin, and turn until it is over. After each turn it stands aside: who asks is another machine in life, and does not keep the
+ * server from a processor until the kernel's next tick, 4 ms later.
+ */
 void loop_run(struct loop *l);
 double loop_rate(const struct loop *l); /* answers a second */
 void loop_done(struct loop *l);

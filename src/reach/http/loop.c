@@ -359,20 +359,29 @@ static void begin_stop(struct http_loop *loop)
 
 /*
  * Before it sleeps, the loop lets others run who wait for this processor: more requests come meanwhile, and one sleep and one wakeup
- * serve them all. Not while another thread has an exchange of this loop: its answer is not to wait for strangers.
+ * serve them all. Not while another thread has an exchange of this loop, whose answer is not to wait for strangers; but a loop that has
+ * served a whole run without standing aside does it then too, because that other thread may be the one that waits for this
+ * processor, and no wakeup takes it from a thread that works in bursts: only the kernel's tick would, every 4 ms.
  */
+static bool stands_aside(const struct http_loop *loop)
+{
+    return loop->run >= LOOP_RUN_MAX || (loop->worked && loop->deferred_count == 0);
+}
+
 static int wait_for_events(struct http_loop *loop)
 {
     int n = 0;
 
-    if (loop->deferred_count == 0 && loop->worked) {
+    if (stands_aside(loop)) {
         (void)sched_yield();
+        loop->run = 0;
         n = epoll_wait(loop->epoll, loop->events, LOOP_EVENTS_MAX, 0);
     }
     if (n == 0)
         n = epoll_wait(loop->epoll, loop->events, LOOP_EVENTS_MAX,
                        lie_down(loop) ? WHEEL_TICK_MS : 0);
     loop->worked = n > 0;
+    loop->run += n > 0 ? (size_t)n : 0;
     return n;
 }
 
