@@ -41,6 +41,7 @@ static void *guess(void *context)
         must(password_verify(span_text(word), g->hash, CRYPTO_PASSWORD_FAN, &rehash), "password");
         g->count++;
     }
+    password_memory_drop();
     return NULL;
 }
 

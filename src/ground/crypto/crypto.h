@@ -122,7 +122,12 @@ void sealed_box_seal(const uint8_t key[SEALED_BOX_KEY_BYTES], const struct rng *
 RESULT sealed_box_open(const uint8_t key[SEALED_BOX_KEY_BYTES], struct span aad, struct span box,
                        uint8_t *ret_plain);
 
-/* --- Passwords (Argon2id, RFC 9106) -------------------------------------------------------------------------------- */
+/*
+ * --- Passwords (Argon2id, RFC 9106) --------------------------------------------------------------------------------
+ *
+ * A thread that hashes keeps the memory of a fan's password, wiped, for the next one, until it drops it: mapping and touching 19 MiB
+ * costs more than the hash. What is larger is mapped for one password alone. ERR_NOMEM "no_memory" in any of them.
+ */
 
 enum {
     PASSWORD_BYTES_MAX = 1024, /* longer ones are ERR_LIMIT, never cut */
@@ -143,5 +148,8 @@ RESULT password_verify(struct span password, const char *text, struct password_c
                        bool *ret_needs_rehash);
 /* Spends the time of a verification when there is no such account, so that an answer's delay names nobody. */
 void password_waste(struct span password, struct password_cost cost);
+/* Of the calling thread: at its end, and when no password has come for a while. */
+void password_memory_drop(void);
+bool password_memory_is_kept(void);
 
 #endif

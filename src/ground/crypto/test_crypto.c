@@ -175,6 +175,85 @@ static void a_password_verifies_and_asks_for_a_rehash_when_the_cost_moved(void *
     assert_non_null(strstr(fan, "m=65536,t=3,"));
 }
 
+static void passwords_of_others_verify(void **state)
+{
+    /* The first is a published vector of the reference implementation, the second was made by libsodium. */
+    static const char reference[] = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$"
+                                    "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    static const char sodium[] = "$argon2id$v=19$m=19456,t=2,p=1$HoMy0VgI0bV34VlAe1T0Yg$"
+                                 "8ISXrc3k6TFbthkKN98oC5F5K2bEy7yJjScbTz01gio";
+    bool rehash = true;
+
+    (void)state;
+    assert_int_equal(
+        password_verify(SPAN_LIT("password"), reference, CRYPTO_PASSWORD_STAFF, &rehash), OK);
+    assert_true(rehash);
+    assert_int_equal(
+        password_verify(SPAN_LIT("passwore"), reference, CRYPTO_PASSWORD_STAFF, &rehash),
+        ERR_DENIED);
+    assert_int_equal(
+        password_verify(SPAN_LIT("correct horse"), sodium, CRYPTO_PASSWORD_FAN, &rehash), OK);
+    assert_false(rehash);
+}
+
+static void a_stored_hash_that_is_not_one_of_ours_is_corrupt(void **state)
+{
+#define SALT "c29tc2FsdHNvbWVzYWx0MQ$"
+#define DIGEST "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+    static const char *const texts[] = {
+        "",
+        "$argon2id$",
+        "$argon2i$v=19$m=64,t=1,p=1$" SALT DIGEST,
+        "$argon2id$v=16$m=64,t=1,p=1$" SALT DIGEST,
+        "$argon2id$m=64,t=1,p=1$" SALT DIGEST,
+        "$argon2id$v=19$t=1,m=64,p=1$" SALT DIGEST,
+        "$argon2id$v=19$m=0,t=1,p=1$" SALT DIGEST,
+        "$argon2id$v=19$m=7,t=1,p=1$" SALT DIGEST,
+        "$argon2id$v=19$m=1048577,t=1,p=1$" SALT DIGEST,
+        "$argon2id$v=19$m=64,t=0,p=1$" SALT DIGEST,
+        "$argon2id$v=19$m=64,t=65,p=1$" SALT DIGEST,
+        "$argon2id$v=19$m=64,t=1,p=2$" SALT DIGEST,
+        "$argon2id$v=19$m=64,t=1,p=1$c2hvcnQ$" DIGEST,
+        "$argon2id$v=19$m=64,t=1,p=1$" SALT "c2hvcnQ",
+        "$argon2id$v=19$m=64,t=1,p=1$" SALT DIGEST "c",
+        "$argon2id$v=19$m=64,t=1,p=1$" SALT DIGEST "=",
+        "$argon2id$v=19$m=64,t=1,p=1$" SALT,
+        "$argon2id$v=19$m=64,t=1,p=1$c29tc2FsdHNvbWVzYWx0MQ",
+    };
+    bool rehash;
+
+    (void)state;
+    assert_int_equal(password_verify(SPAN_LIT("x"), "$argon2id$v=19$m=64,t=1,p=1$" SALT DIGEST,
+                                     CRYPTO_PASSWORD_FAN, &rehash),
+                     ERR_DENIED); /* one of ours, of another password */
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_int_equal(password_verify(SPAN_LIT("x"), texts[i], CRYPTO_PASSWORD_FAN, &rehash),
+                         ERR_CORRUPT);
+#undef SALT
+#undef DIGEST
+}
+
+static void a_thread_keeps_the_memory_of_a_fans_password_until_it_drops_it(void **state)
+{
+    char first[PASSWORD_HASH_MAX], text[PASSWORD_HASH_MAX];
+    bool rehash;
+
+    (void)state;
+    password_memory_drop();
+    assert_false(password_memory_is_kept());
+    assert_int_equal(password_hash(SPAN_LIT("p"), CRYPTO_PASSWORD_STAFF, text), OK);
+    assert_false(password_memory_is_kept()); /* too large */
+    assert_int_equal(password_hash(SPAN_LIT("p"), CRYPTO_PASSWORD_FAN, first), OK);
+    assert_true(password_memory_is_kept());
+    /* A smaller one in the same memory, and what was hashed before in it. */
+    assert_int_equal(password_hash(SPAN_LIT("q"), ((struct password_cost){1, 64}), text), OK);
+    assert_int_equal(password_verify(SPAN_LIT("q"), text, CRYPTO_PASSWORD_FAN, &rehash), OK);
+    assert_int_equal(password_verify(SPAN_LIT("p"), first, CRYPTO_PASSWORD_FAN, &rehash), OK);
+    password_memory_drop();
+    assert_false(password_memory_is_kept());
+    assert_int_equal(password_verify(SPAN_LIT("p"), first, CRYPTO_PASSWORD_FAN, &rehash), OK);
+}
+
 static void guarded_memory_is_zeroed_and_writable(void **state)
 {
     uint8_t *p = secret_new(100);
@@ -201,6 +280,9 @@ int main(void)
         cmocka_unit_test(a_sealed_box_opens_only_with_its_key_and_context),
         cmocka_unit_test(gcm_refuses_what_was_altered_and_leaves_nothing),
         cmocka_unit_test(a_password_verifies_and_asks_for_a_rehash_when_the_cost_moved),
+        cmocka_unit_test(passwords_of_others_verify),
+        cmocka_unit_test(a_stored_hash_that_is_not_one_of_ours_is_corrupt),
+        cmocka_unit_test(a_thread_keeps_the_memory_of_a_fans_password_until_it_drops_it),
         cmocka_unit_test(guarded_memory_is_zeroed_and_writable),
     };
     return crypto_init() == OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

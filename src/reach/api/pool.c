@@ -3,12 +3,14 @@
  * pool - a few threads for work that takes longer than a loop may be kept: waiting for the signer, importing plans; and others for
  * hashing passwords. The queue is bounded; what does not fit is told to come back.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "reach/api/call.h"
 
-enum { POOL_THREADS_MAX = 16 };
+enum { POOL_THREADS_MAX = 16, MEMORY_KEPT_S = 1 };
 
 struct pool {
     pthread_mutex_t mutex;
@@ -21,6 +23,27 @@ struct pool {
     pthread_t threads[POOL_THREADS_MAX];
 };
 
+/*
+ * Until something is queued, or it is time to stop. A thread that has hashed a password gives the memory back when no work has come for
+ * a second. Why the machine's clock: nothing but memory depends on it.
+ */
+static void wait_for_work(struct pool *p)
+{
+    struct timespec until;
+    bool kept = password_memory_is_kept();
+
+    INVARIANT(clock_gettime(CLOCK_MONOTONIC, &until) == 0, "the machine has a clock");
+    until.tv_sec += MEMORY_KEPT_S;
+    while (p->count == 0 && !p->stopping) {
+        if (!kept) {
+            pthread_cond_wait(&p->wake, &p->mutex);
+        } else if (pthread_cond_timedwait(&p->wake, &p->mutex, &until) == ETIMEDOUT) {
+            password_memory_drop();
+            kept = false;
+        }
+    }
+}
+
 static void *work(void *context)
 {
     struct pool *p = context;
@@ -29,8 +52,7 @@ static void *work(void *context)
         thread_in_gaps();
     pthread_mutex_lock(&p->mutex);
     for (;;) {
-        while (p->count == 0 && !p->stopping)
-            pthread_cond_wait(&p->wake, &p->mutex);
+        wait_for_work(p);
         if (p->count == 0)
             break;
         struct call *c = p->queue[p->first];
@@ -41,6 +63,7 @@ static void *work(void *context)
         pthread_mutex_lock(&p->mutex);
     }
     pthread_mutex_unlock(&p->mutex);
+    password_memory_drop();
     return NULL;
 }
 
@@ -53,8 +76,13 @@ enum err pool_new(const struct pool_wish *wish, struct pool **ret_pool)
     p->queue = calloc(wish->queue_max, sizeof(struct call *));
     p->max = wish->queue_max;
     p->in_gaps = wish->in_gaps;
-    INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0,
+    pthread_condattr_t attr;
+    INVARIANT(pthread_condattr_init(&attr) == 0 &&
+                  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+                  pthread_mutex_init(&p->mutex, NULL) == 0 &&
+                  pthread_cond_init(&p->wake, &attr) == 0,
               "a mutex can be made");
+    pthread_condattr_destroy(&attr);
     while (p->queue && p->thread_count < threads &&
            thread_start(&p->threads[p->thread_count], wish->name, work, p) == OK)
         p->thread_count++;
