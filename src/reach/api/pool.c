@@ -25,13 +25,14 @@ struct pool {
 
 /*
  * Until something is queued, or it is time to stop. A thread that has hashed a password gives the memory back when no work has come for
- * a second. Why the machine's clock: nothing but memory depends on it.
+ * a second.
  */
 static void wait_for_work(struct pool *p)
 {
     struct timespec until;
     bool kept = password_memory_is_kept();
 
+    /* Why clock_gettime: a real wait of the thread, not product time. */
     INVARIANT(clock_gettime(CLOCK_MONOTONIC, &until) == 0, "the machine has a clock");
     until.tv_sec += MEMORY_KEPT_S;
     while (p->count == 0 && !p->stopping) {
