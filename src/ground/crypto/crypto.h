@@ -146,8 +146,8 @@ RESULT password_hash(struct span password, struct password_cost cost,
 /* ERR_DENIED "wrong_password". ret_needs_rehash: right, but hashed at another cost than the one now wanted. */
 RESULT password_verify(struct span password, const char *text, struct password_cost cost,
                        bool *ret_needs_rehash);
-/* Spends the time of a verification when there is no such account, so that an answer's delay names nobody. */
-void password_waste(struct span password, struct password_cost cost);
+/* ERR_DENIED "wrong_password" after the time of a verification: when there is no such account, so that an answer's delay names nobody. */
+RESULT password_waste(struct span password, struct password_cost cost);
 /* Of the calling thread: at its end, and when no password has come for a while. */
 void password_memory_drop(void);
 bool password_memory_is_kept(void);

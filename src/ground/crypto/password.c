@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password - Argon2id by libargon2, in memory that a thread keeps. Why not libsodium's, which computes as fast: it maps 19 MiB afresh for each
- * password, and on a virtual machine that costs more than the hash (docs/performance.md).
+ * password - Argon2id by libargon2, in memory that a thread keeps. Why not libsodium's: it maps its memory afresh for each password, and on a
+ * virtual machine that costs more than its faster code gains (docs/performance.md).
  */
 #include <argon2.h>
 #include <sodium.h>
@@ -31,7 +31,8 @@ static _Thread_local struct {
 
 static uint8_t *map(size_t bytes)
 {
-    void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+                   -1, 0);
 
     return m == MAP_FAILED ? NULL : m;
 }
@@ -201,12 +202,14 @@ enum err password_verify(struct span password, const char *text, struct password
     return OK;
 }
 
-void password_waste(struct span password, struct password_cost cost)
+enum err password_waste(struct span password, struct password_cost cost)
 {
     static const uint8_t salt[SALT_BYTES] = "nobody's salt..";
     uint8_t digest[DIGEST_BYTES];
 
-    if (password.len <= PASSWORD_BYTES_MAX &&
-        argon2id(password, SPAN_ARRAY(salt), cost, digest) == OK)
+    if (password.len <= PASSWORD_BYTES_MAX) {
+        TRY(argon2id(password, SPAN_ARRAY(salt), cost, digest));
         wipe(digest, sizeof digest);
+    }
+    FAIL(ERR_DENIED, "wrong_password", "The password is wrong.");
 }

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -233,8 +235,28 @@ static void a_stored_hash_that_is_not_one_of_ours_is_corrupt(void **state)
 #undef DIGEST
 }
 
+static long page_faults(void)
+{
+    struct rusage usage;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_minflt;
+}
+
+static long resident_kib(void)
+{
+    long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld %ld", &size, &pages), 2);
+    (void)fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 static void a_thread_keeps_the_memory_of_a_fans_password_until_it_drops_it(void **state)
 {
+    enum { FEW = 1000, MOST_KIB = 15 * 1024 }; /* 19 MiB are 4,864 pages */
     char first[PASSWORD_HASH_MAX], text[PASSWORD_HASH_MAX];
     bool rehash;
 
@@ -245,13 +267,27 @@ static void a_thread_keeps_the_memory_of_a_fans_password_until_it_drops_it(void 
     assert_false(password_memory_is_kept()); /* too large */
     assert_int_equal(password_hash(SPAN_LIT("p"), CRYPTO_PASSWORD_FAN, first), OK);
     assert_true(password_memory_is_kept());
-    /* A smaller one in the same memory, and what was hashed before in it. */
+    long before = page_faults();
+    assert_int_equal(password_verify(SPAN_LIT("p"), first, CRYPTO_PASSWORD_FAN, &rehash), OK);
+    assert_true(page_faults() - before < FEW);
+    /* A smaller one in the same memory. */
     assert_int_equal(password_hash(SPAN_LIT("q"), ((struct password_cost){1, 64}), text), OK);
     assert_int_equal(password_verify(SPAN_LIT("q"), text, CRYPTO_PASSWORD_FAN, &rehash), OK);
-    assert_int_equal(password_verify(SPAN_LIT("p"), first, CRYPTO_PASSWORD_FAN, &rehash), OK);
+    before = resident_kib();
     password_memory_drop();
     assert_false(password_memory_is_kept());
+    assert_true(before - resident_kib() > MOST_KIB);
     assert_int_equal(password_verify(SPAN_LIT("p"), first, CRYPTO_PASSWORD_FAN, &rehash), OK);
+}
+
+static void nobodys_password_is_wrong(void **state)
+{
+    static const uint8_t long_one[PASSWORD_BYTES_MAX + 1];
+    struct password_cost low = {1, 64};
+
+    (void)state;
+    assert_int_equal(password_waste(SPAN_LIT("p"), low), ERR_DENIED);
+    assert_int_equal(password_waste(SPAN_ARRAY(long_one), low), ERR_DENIED);
 }
 
 static void guarded_memory_is_zeroed_and_writable(void **state)
@@ -283,6 +319,7 @@ int main(void)
         cmocka_unit_test(passwords_of_others_verify),
         cmocka_unit_test(a_stored_hash_that_is_not_one_of_ours_is_corrupt),
         cmocka_unit_test(a_thread_keeps_the_memory_of_a_fans_password_until_it_drops_it),
+        cmocka_unit_test(nobodys_password_is_wrong),
         cmocka_unit_test(guarded_memory_is_zeroed_and_writable),
     };
     return crypto_init() == OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

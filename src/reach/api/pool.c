@@ -24,25 +24,26 @@ struct pool {
 };
 
 /*
- * Until something is queued, or it is time to stop. A thread that has hashed a password gives the memory back when no work has come for
- * a second.
+ * Until something is queued, or it is time to stop. A thread that has hashed a password gives the memory back when no work has come to it
+ * for a second; without the lock, since it may be long in coming to it, and loops wait for the lock.
  */
 static void wait_for_work(struct pool *p)
 {
     struct timespec until;
-    bool kept = password_memory_is_kept();
+    int why = 0;
 
     /* Why clock_gettime: a real wait of the thread, not product time. */
     INVARIANT(clock_gettime(CLOCK_MONOTONIC, &until) == 0, "the machine has a clock");
     until.tv_sec += MEMORY_KEPT_S;
-    while (p->count == 0 && !p->stopping) {
-        if (!kept) {
-            pthread_cond_wait(&p->wake, &p->mutex);
-        } else if (pthread_cond_timedwait(&p->wake, &p->mutex, &until) == ETIMEDOUT) {
-            password_memory_drop();
-            kept = false;
-        }
+    while (p->count == 0 && !p->stopping && password_memory_is_kept() && why != ETIMEDOUT)
+        why = pthread_cond_timedwait(&p->wake, &p->mutex, &until);
+    if (p->count == 0 && why == ETIMEDOUT) {
+        pthread_mutex_unlock(&p->mutex);
+        password_memory_drop();
+        pthread_mutex_lock(&p->mutex);
     }
+    while (p->count == 0 && !p->stopping)
+        pthread_cond_wait(&p->wake, &p->mutex);
 }
 
 static void *work(void *context)

@@ -359,13 +359,14 @@ static void begin_stop(struct http_loop *loop)
 
 /*
  * Before it sleeps, the loop lets others run who wait for this processor: more requests come meanwhile, and one sleep and one wakeup
- * serve them all. Not while another thread has an exchange of this loop, whose answer is not to wait for strangers; but a loop that has
- * served a whole run without standing aside does it then too, because that other thread may be the one that waits for this
- * processor, and no wakeup takes it from a thread that works in bursts: only the kernel's tick would, every 4 ms.
+ * serve them all. Not while another thread has an exchange of this loop, whose answer is not to wait for strangers; but now and then
+ * it does it then too, because that other thread may be the one that waits for this processor, and no wakeup takes it from a thread
+ * that works in bursts: only the kernel's tick would, every 4 ms.
  */
 static bool stands_aside(const struct http_loop *loop)
 {
-    return loop->run >= LOOP_RUN_MAX || (loop->worked && loop->deferred_count == 0);
+    return (loop->worked && loop->deferred_count == 0) ||
+           (loop->run >= LOOP_RUN_MAX && !loop->quick);
 }
 
 static int wait_for_events(struct http_loop *loop)

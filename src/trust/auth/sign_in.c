@@ -47,7 +47,7 @@ enum err auth_sign_in_verify(const struct auth_candidate *candidate, struct span
     if (candidate->password_hash[0] != '\0')
         e = password_verify(password, candidate->password_hash, cost, &rehash);
     else
-        password_waste(password, cost);
+        e = password_waste(password, cost);
     if (e != OK && e != ERR_DENIED)
         TRY(e);
     ENSURE(e == OK && candidate->account_no != 0 && now_ms >= candidate->locked_until_ms,
