@@ -148,7 +148,7 @@ RESULT password_verify(struct span password, const char *text, struct password_c
                        bool *ret_needs_rehash);
 /* ERR_DENIED "wrong_password" after the time of a verification: when there is no such account, so that an answer's delay names nobody. */
 RESULT password_waste(struct span password, struct password_cost cost);
-/* Of the calling thread: at its end, and when no password has come for a while. */
+/* Of the calling thread: at its end, and when no other password waits. */
 void password_memory_drop(void);
 bool password_memory_is_kept(void);
 

@@ -3,14 +3,12 @@
  * pool - a few threads for work that takes longer than a loop may be kept: waiting for the signer, importing plans; and others for
  * hashing passwords. The queue is bounded; what does not fit is told to come back.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "reach/api/call.h"
 
-enum { POOL_THREADS_MAX = 16, MEMORY_KEPT_S = 1 };
+enum { POOL_THREADS_MAX = 16 };
 
 struct pool {
     pthread_mutex_t mutex;
@@ -24,20 +22,12 @@ struct pool {
 };
 
 /*
- * Until something is queued, or it is time to stop. A thread that has hashed a password gives the memory back when no work has come to it
- * for a second; without the lock, since it may be long in coming to it, and loops wait for the lock.
+ * Until something is queued, or it is time to stop. The memory of passwords goes back first, not after a while: a thread in the gaps of
+ * the others may not come to it then. Without the lock, for the same reason: loops wait for it.
  */
 static void wait_for_work(struct pool *p)
 {
-    struct timespec until;
-    int why = 0;
-
-    /* Why clock_gettime: a real wait of the thread, not product time. */
-    INVARIANT(clock_gettime(CLOCK_MONOTONIC, &until) == 0, "the machine has a clock");
-    until.tv_sec += MEMORY_KEPT_S;
-    while (p->count == 0 && !p->stopping && password_memory_is_kept() && why != ETIMEDOUT)
-        why = pthread_cond_timedwait(&p->wake, &p->mutex, &until);
-    if (p->count == 0 && why == ETIMEDOUT) {
+    if (p->count == 0 && password_memory_is_kept()) {
         pthread_mutex_unlock(&p->mutex);
         password_memory_drop();
         pthread_mutex_lock(&p->mutex);
@@ -78,13 +68,8 @@ enum err pool_new(const struct pool_wish *wish, struct pool **ret_pool)
     p->queue = calloc(wish->queue_max, sizeof(struct call *));
     p->max = wish->queue_max;
     p->in_gaps = wish->in_gaps;
-    pthread_condattr_t attr;
-    INVARIANT(pthread_condattr_init(&attr) == 0 &&
-                  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-                  pthread_mutex_init(&p->mutex, NULL) == 0 &&
-                  pthread_cond_init(&p->wake, &attr) == 0,
+    INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->wake, NULL) == 0,
               "a mutex can be made");
-    pthread_condattr_destroy(&attr);
     while (p->queue && p->thread_count < threads &&
            thread_start(&p->threads[p->thread_count], wish->name, work, p) == OK)
         p->thread_count++;
