@@ -186,7 +186,11 @@ static enum err start_children(struct app *app)
     const char *const courier[] = {"gatehouse", "courier", NULL};
 
     TRY(proc_spawn(&(struct proc_spec){.argv = signer}, &app->signer_child));
-    TRY(proc_spawn(&(struct proc_spec){.argv = courier}, &app->courier_child));
+    return proc_spawn(&(struct proc_spec){.argv = courier}, &app->courier_child);
+}
+
+static enum err open_signer(struct app *app)
+{
     TRY(signer_client_open(&app->signer_child, SIGNER_TIMEOUT_MS, &app->signer));
     app->signer_open = true;
     return OK;
@@ -569,6 +573,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     TRY(rng_buffered_open(rng_system(), &app->rng));
     TRY(open_keyring(app));
     TRY(open_store(app));
+    TRY(open_signer(app)); /* the children have started meanwhile */
     TRY(open_log(app));
     TRY(find_addresses(app));
     TRY(admission_keys_new(&app->signer, app->clock, &app->admission_keys));
