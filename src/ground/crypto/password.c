@@ -6,7 +6,6 @@
 #include <argon2.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "ground/crypto/crypto.h"
@@ -24,10 +23,7 @@ enum {
 /* --- Memory --------------------------------------------------------------------------------------------------------------- */
 
 /* Why the thread's: libargon2 calls back without a context. */
-static _Thread_local struct {
-    uint8_t *kept; /* KEPT_BYTES, or NULL */
-    bool lent;
-} memory;
+static _Thread_local uint8_t *kept; /* KEPT_BYTES, or NULL */
 
 static uint8_t *map(size_t bytes)
 {
@@ -37,38 +33,32 @@ static uint8_t *map(size_t bytes)
     return m == MAP_FAILED ? NULL : m;
 }
 
+/* Asked for once in a hash. */
 static int lend(uint8_t **ret_memory, size_t bytes)
 {
-    if (bytes > KEPT_BYTES || memory.lent) {
-        *ret_memory = map(bytes);
-    } else {
-        if (!memory.kept)
-            memory.kept = map(KEPT_BYTES);
-        *ret_memory = memory.kept;
-        memory.lent = memory.kept != NULL;
-    }
+    if (bytes <= KEPT_BYTES && !kept)
+        kept = map(KEPT_BYTES);
+    *ret_memory = bytes <= KEPT_BYTES ? kept : map(bytes);
     return *ret_memory ? ARGON2_OK : ARGON2_MEMORY_ALLOCATION_ERROR;
 }
 
 /* libargon2 has wiped it. */
 static void take_back(uint8_t *lent, size_t bytes)
 {
-    if (lent == memory.kept)
-        memory.lent = false;
-    else
+    if (lent != kept)
         (void)munmap(lent, bytes);
 }
 
 void password_memory_drop(void)
 {
-    if (memory.kept)
-        (void)munmap(memory.kept, KEPT_BYTES);
-    memory.kept = NULL;
+    if (kept)
+        (void)munmap(kept, KEPT_BYTES);
+    kept = NULL;
 }
 
 bool password_memory_is_kept(void)
 {
-    return memory.kept != NULL;
+    return kept != NULL;
 }
 
 /* --- The hash ------------------------------------------------------------------------------------------------------------- */
@@ -116,7 +106,7 @@ static bool take_to(struct span *rest, uint8_t end, struct span *ret_part)
     if (at == rest->len)
         return false;
     *ret_part = span_sub(*rest, 0, at);
-    *rest = span_sub(*rest, at + 1, rest->len - at - 1);
+    *rest = span_sub(*rest, at + 1, rest->len);
     return true;
 }
 
@@ -126,9 +116,8 @@ static bool take_number(struct span *rest, const char *name, uint8_t end, uint32
     struct span part;
     uint64_t number;
 
-    if (!take_to(rest, '=', &part) || !span_eq(part, span_text(name)) ||
-        !take_to(rest, end, &part) || text_to_u64(part, &number) != OK || number == 0 ||
-        number > max)
+    if (!take_to(rest, '=', &part) || !span_eq_text(part, name) || !take_to(rest, end, &part) ||
+        text_to_u64(part, &number) != OK || number == 0 || number > max)
         return false;
     *ret_number = (uint32_t)number;
     return true;
@@ -147,9 +136,9 @@ static bool parse(struct span rest, struct stored *ret)
     uint32_t version, lanes;
     size_t digest_len;
 
-    if (rest.len < sizeof start || memcmp(rest.data, start, sizeof start - 1) != 0)
+    if (!span_starts(rest, start))
         return false;
-    rest = span_sub(rest, sizeof start - 1, rest.len - (sizeof start - 1));
+    rest = span_sub(rest, sizeof start - 1, rest.len);
     return take_number(&rest, "v", '$', ARGON2_VERSION_13, &version) &&
            version == ARGON2_VERSION_13 &&
            take_number(&rest, "m", ',', MEMORY_KIB_MAX, &ret->cost.memory_kib) &&

@@ -39,7 +39,7 @@ enum err auth_sign_in_verify(const struct auth_candidate *candidate, struct span
                              int64_t now_ms)
 {
     struct password_cost cost = candidate->staff ? CRYPTO_PASSWORD_STAFF : CRYPTO_PASSWORD_FAN;
-    enum err e = ERR_DENIED;
+    enum err e;
     bool rehash;
 
     if (password.len > AUTH_PASSWORD_MAX)
