@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gatehouse - the one program: which subcommand was meant. */
+/* gatehouse - the program that people call: which subcommand was meant. */
 #include <stdio.h>
 #include <string.h>
 
 #include "reach/cli/commands.h"
 
 static const struct {
-    const char *name, *words; /* words NULL: not for people */
+    const char *name, *words;
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"demo", "try it: a demonstration with three events and a test payment provider", command_demo},
@@ -15,16 +15,13 @@ static const struct {
     {"admin", "owner link, capacity approvals, checks", command_admin},
     {"ledger", "verify the public log, audit the database against it", command_ledger},
     {"version", "print the version", command_version},
-    {"signer", NULL, command_signer},
-    {"courier", NULL, command_courier},
 };
 
 static void usage(FILE *out)
 {
     (void)fputs("Usage: gatehouse COMMAND [options]\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (commands[i].words)
-            (void)fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].words);
+        (void)fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].words);
     (void)fputs("gatehouse COMMAND --help says more. Exit status: 0 done, 1 the answer is no, 2 "
                 "wrong use or could not run.\n",
                 out);

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -90,6 +92,24 @@ static int read_report(int fd)
     if (n < 0)
         return errno;
     return n == sizeof why ? (why ? why : EINVAL) : 0;
+}
+
+enum err proc_find(const char *const *places, size_t count, char *out, size_t size)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    ENSURE(n > 0, ERR_IO, "no_program", "This program's own place is unknown: %s", strerror(errno));
+    self[n] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash)
+        slash[1] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        int len = snprintf(out, size, "%s%s", self, places[i]);
+        if (len > 0 && (size_t)len < size && access(out, X_OK) == 0)
+            return OK;
+    }
+    FAIL(ERR_NOT_FOUND, "no_program", "%s is not beside this program, in %s", places[0], self);
 }
 
 enum err proc_spawn(const struct proc_spec *spec, struct proc_child *ret_child)

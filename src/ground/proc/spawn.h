@@ -10,6 +10,7 @@
  * Traps: the kernel ties that last to the thread, not the process, so spawn from one that lives as long as the program.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "ground/base/result.h"
@@ -28,6 +29,11 @@ struct proc_child {
     int fd;    /* our end; proc_channel_open takes it, set to -1 then */
 };
 
+/*
+ * Another program of this source: the first of the places, each relative to the folder of this program, where one can be executed.
+ * ERR_NOT_FOUND "no_program" names the first place.
+ */
+RESULT proc_find(const char *const *places, size_t count, char *out, size_t size);
 /* ERR_IO "spawn_failed" also when the program cannot be executed. */
 RESULT proc_spawn(const struct proc_spec *spec, struct proc_child *ret_child);
 /* Wait for its end; *ret_status as of waitpid. ERR_EXPIRED "still_running" after timeout_ms (-1: for ever). */

@@ -469,6 +469,24 @@ static void what_a_child_prints_arrives_when_asked_for(void **state)
     assert_true(echo_output(false, text, sizeof text) <= 0);
 }
 
+static void a_program_is_found_beside_this_one(void **state)
+{
+    const char *const here[] = {"no-such-program", "test_proc_proc"};
+    const char *const missing[] = {"no-such-program", "../no-such-folder/no-such-program"};
+    const char *const not_a_program[] = {"../proc/libproc.a"};
+    char path[PATH_MAX], self[PATH_MAX] = "", small[8];
+    (void)state;
+
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    assert_int_equal(proc_find(here, 2, path, sizeof path), OK);
+    assert_string_equal(path, self);
+    assert_int_equal(proc_find(missing, 2, path, sizeof path), ERR_NOT_FOUND);
+    assert_string_equal(err_last()->slug, "no_program");
+    assert_non_null(strstr(err_last()->detail, "no-such-program"));
+    assert_int_equal(proc_find(not_a_program, 1, path, sizeof path), ERR_NOT_FOUND);
+    assert_int_equal(proc_find(here, 2, small, sizeof small), ERR_NOT_FOUND);
+}
+
 static void without_a_sandbox_everything_works(void **state)
 {
     uint8_t out[ATTEMPT_COUNT + 2];
@@ -542,6 +560,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(a_missing_program_is_an_error_not_a_child),
         cmocka_unit_test(what_a_child_prints_arrives_when_asked_for),
+        cmocka_unit_test(a_program_is_found_beside_this_one),
         cmocka_unit_test(without_a_sandbox_everything_works),
         cmocka_unit_test(the_signer_sandbox_refuses_all_but_its_own_files),
         cmocka_unit_test(the_network_sandbox_leaves_sockets_and_threads),

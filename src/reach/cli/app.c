@@ -180,13 +180,24 @@ static enum err sign_log(void *context, uint64_t old_size, uint64_t new_size,
 
 /* --- children -------------------------------------------------------------------------------------------------------------- */
 
+/* Beside this program, as the build has them, or where README.md installs them. */
+static enum err start_child(const char *const *argv, const char *installed,
+                            struct proc_child *ret_child)
+{
+    const char *const places[] = {argv[0], installed};
+    char program[INSTALL_PATH_MAX];
+
+    TRY(proc_find(places, COUNT_OF(places), program, sizeof program));
+    return proc_spawn(&(struct proc_spec){.path = program, .argv = argv}, ret_child);
+}
+
 static enum err start_children(struct app *app)
 {
-    const char *const signer[] = {"gatehouse", "signer", "--dir", app->install->dir, NULL};
-    const char *const courier[] = {"gatehouse", "courier", NULL};
+    const char *const signer[] = {"gatehouse-signer", "--dir", app->install->dir, NULL};
+    const char *const courier[] = {"gatehouse-courier", NULL};
 
-    TRY(proc_spawn(&(struct proc_spec){.argv = signer}, &app->signer_child));
-    return proc_spawn(&(struct proc_spec){.argv = courier}, &app->courier_child);
+    TRY(start_child(signer, "../libexec/gatehouse/gatehouse-signer", &app->signer_child));
+    return start_child(courier, "../libexec/gatehouse/gatehouse-courier", &app->courier_child);
 }
 
 static enum err open_signer(struct app *app)
@@ -565,6 +576,7 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     if (app->mails_shown)
         (void)snprintf(app->mail_dir, sizeof app->mail_dir, "%s", config->mail_dir);
     TRY(start_children(app)); /* before any thread */
+    TRY(listen_early(app));
     raise_descriptors();
     if (s->test_clock_file[0]) {
         TRY(test_clock_start(clock_file, &app->test_clock));

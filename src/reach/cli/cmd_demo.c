@@ -217,28 +217,6 @@ static void put_settings(struct demo *d)
 
 /* --- The provider -------------------------------------------------------------------------------------------------------------- */
 
-/* Beside this program, or where the build puts it. */
-static enum err find_provider(char *out, size_t size)
-{
-    static const char *const places[] = {"gatehouse-sandbox", "sandbox/gatehouse-sandbox"};
-    char self[INSTALL_PATH_MAX];
-
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    ENSURE(n > 0 && (size_t)n < size - 64, ERR_IO, "no_program",
-           "This program's own place is unknown.");
-    self[n] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        slash[1] = '\0';
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        (void)snprintf(out, size, "%.900s%s", self, places[i]);
-        if (access(out, X_OK) == 0)
-            return OK;
-    }
-    FAIL(ERR_NOT_FOUND, "no_program",
-         "gatehouse-sandbox, the payment provider to test with, is not beside this program.");
-}
-
 static enum err spawn_provider(struct demo *d)
 {
     char program[INSTALL_PATH_MAX], listen_at[HOST_MAX], db[INSTALL_PATH_MAX],
@@ -256,9 +234,11 @@ static enum err spawn_provider(struct demo *d)
                             hook,
                             "--webhook-secret-file",
                             secret};
+    /* Beside this program, or where the build puts it. */
+    static const char *const places[] = {"gatehouse-sandbox", "sandbox/gatehouse-sandbox"};
     size_t n = 11;
 
-    TRY(find_provider(program, sizeof program));
+    TRY(proc_find(places, COUNT_OF(places), program, sizeof program));
     (void)snprintf(listen_at, sizeof listen_at, "%s:%u", d->local ? LOOPBACK : EVERYWHERE,
                    d->sandbox_port);
     (void)snprintf(hook, sizeof hook, "http://" LOOPBACK ":%u/api/v1/provider/webhook", d->port);

@@ -14,8 +14,5 @@ int command_init(int argc, char **argv);
 int command_admin(int argc, char **argv);
 int command_ledger(int argc, char **argv);
 int command_version(int argc, char **argv);
-/* The processes that serve starts; not for people. */
-int command_signer(int argc, char **argv);
-int command_courier(int argc, char **argv);
 
 #endif
