@@ -7,63 +7,9 @@
 #include <string.h>
 
 #include "sale/catalog/catalog.h"
-#include "sale/hold/seat_claims.h"
-#include "sale/hold/seat_view.h"
-#include "store/store/store_hold.h"
+#include "sale/hold/seat_map_inner.h"
 
-enum { PENDING_MAX = 1 << 20, EVENT_SLOTS = 4096 };
-
-enum loading { NOT_LOADED, LOADING, LOADED };
-
-/* What is durable. Everything behind seat_map.lock. */
-struct published {
-    enum loading loading;
-    struct seat_view view;
-    struct store_note *pending; /* committed while the rows are being read */
-    size_t pending_count, pending_cap;
-    bool pending_lost;
-    uint64_t version, first_version;
-    uint64_t dropped_version;    /* of the newest change that is no longer kept */
-    struct seat_change *changes; /* ring */
-    uint64_t change_count;       /* ever made */
-    uint32_t by_state[5];
-    uint32_t free_by_category[PLAN_CATEGORIES_MAX + 1];
-    uint32_t *free_in_area;
-    uint8_t *shown;    /* four places a byte, as availability.bin has them */
-    uint32_t *holders; /* HOLD_TAG of the hold that a place is or was taken by; 0: not known */
-    struct seat_snapshot *snapshot; /* the newest made; may be of an older version */
-    struct event_facts *facts;      /* NULL until asked for, and after the event was changed */
-    int64_t facts_version;          /* nothing older is kept */
-};
-
-/* What the running batch has left behind. Only the writer thread touches it. */
-struct working {
-    bool loaded;
-    bool doubtful; /* was read in the middle of a command that may yet be undone */
-    struct seat_view view;
-    struct seat_pick pick;
-    struct event_facts *facts; /* NULL: to be read */
-};
-
-struct seat_map {
-    int64_t event_no;
-    struct event_id event;
-    struct seat_map *next_same; /* in a slot of seat_maps.by_event */
-    struct packed *plan;
-    pthread_mutex_t lock;
-    pthread_cond_t settled;
-    struct published published;
-    struct working working;
-    struct seat_claims claims;
-};
-
-struct seat_maps {
-    struct store *store;
-    pthread_mutex_t lock;
-    struct seat_map *maps[SEAT_MAPS_MAX]; /* by event_no, ascending */
-    struct seat_map *by_event[EVENT_SLOTS];
-    size_t count;
-};
+enum { PENDING_MAX = 1 << 20 };
 
 static const uint8_t shown_of[] = {[PLACE_FREE] = SEAT_FREE,
                                    [PLACE_HELD] = SEAT_HELD,
@@ -197,9 +143,8 @@ static enum err event_id_of(struct store_tx *tx, int64_t event_no, struct event_
     return OK;
 }
 
-/* Found or made, with its plan and nothing else. */
-static enum err maps_obtain(struct seat_maps *m, struct store_tx *tx, int64_t event_no,
-                            struct seat_map **ret_map)
+enum err seat_maps_obtain(struct seat_maps *m, struct store_tx *tx, int64_t event_no,
+                          struct seat_map **ret_map)
 {
     AUTO(seat_map_free) struct seat_map *map = NULL;
 
@@ -362,13 +307,6 @@ void seat_maps_committed(void *maps, const struct store_note *notes, size_t coun
     }
 }
 
-static void load_place(void *context, uint32_t place, enum place_state state, int64_t until_ms)
-{
-    struct seat_view *view = context;
-    if (place < view->places)
-        seat_view_set(view, place, state, until_ms);
-}
-
 /* Read the rows; the lock is not held, committed notes wait in pending. */
 static enum err published_read(struct seat_map *map, struct store_reader *reader,
                                int64_t *ret_now_ms)
@@ -378,9 +316,8 @@ static enum err published_read(struct seat_map *map, struct store_reader *reader
 
     if (!p->view.state)
         TRY(seat_view_init(&p->view, map->plan->places));
-    seat_view_clear(&p->view);
     TRY(store_read_begin(reader, &tx));
-    enum err code = store_place_each(tx, map->event_no, load_place, &p->view);
+    enum err code = seat_view_read(&p->view, tx, map->event_no);
     *ret_now_ms = store_now_ms(tx);
     store_read_end(tx);
     return code;
@@ -423,7 +360,7 @@ enum err seat_maps_get(struct seat_maps *m, struct store_reader *reader, int64_t
 
     if (!map) {
         TRY(store_read_begin(reader, &tx));
-        enum err code = maps_obtain(m, tx, event_no, &map);
+        enum err code = seat_maps_obtain(m, tx, event_no, &map);
         store_read_end(tx);
         TRY(code);
     }
@@ -658,138 +595,4 @@ uint32_t seat_map_free_in_area(struct seat_map *map, uint32_t area)
     uint32_t free = map->published.free_in_area[area];
     (void)pthread_mutex_unlock(&map->lock);
     return free;
-}
-
-/* --- the writer's view ------------------------------------------------------------------------------------------------- */
-
-static void working_set(struct seat_map *map, uint32_t place, enum place_state state,
-                        int64_t until_ms)
-{
-    seat_view_set(&map->working.view, place, state, until_ms);
-    seat_pick_set(&map->working.pick, place, state == PLACE_FREE);
-}
-
-void seat_maps_released(void *maps, const struct store_note *notes, size_t count)
-{
-    struct seat_map *map = NULL;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct store_note *n = &notes[i];
-        if (n->kind != NOTE_PLACE && n->kind != NOTE_EVENT)
-            continue;
-        if (!map || map->event_no != n->a)
-            map = seat_maps_find(maps, n->a);
-        if (n->kind == NOTE_EVENT) {
-            if (map)
-                event_facts_release(&map->working.facts);
-            continue;
-        }
-        int64_t state = note_place_state(n->c);
-        if (map)
-            seat_claims_released(&map->claims, n);
-        if (map && map->working.loaded && n->b < map->plan->places && state <= PLACE_BLOCKED)
-            working_set(map, n->b, (enum place_state)state, n->d);
-    }
-}
-
-void seat_maps_lost(void *maps)
-{
-    struct seat_maps *m = maps;
-
-    (void)pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->count; i++) {
-        m->maps[i]->working.loaded = false;
-        seat_claims_lost(&m->maps[i]->claims);
-        event_facts_release(&m->maps[i]->working.facts);
-    }
-    (void)pthread_mutex_unlock(&m->lock);
-}
-
-static enum err working_load(struct seat_map *map, struct store_tx *tx)
-{
-    struct working *w = &map->working;
-
-    w->loaded = false;
-    if (!w->view.state)
-        TRY(seat_view_init(&w->view, map->plan->places));
-    if (!w->pick.free)
-        TRY(seat_pick_init(&w->pick, map->plan));
-    seat_view_clear(&w->view);
-    TRY(store_place_each(tx, map->event_no, load_place, &w->view));
-    seat_pick_load(&w->pick, &w->view);
-    w->loaded = true;
-    w->doubtful = false;
-    return OK;
-}
-
-enum err seat_maps_for_writer(struct seat_maps *m, struct store_tx *tx, int64_t event_no,
-                              struct seat_map **ret_map)
-{
-    struct seat_map *map;
-
-    TRY(maps_obtain(m, tx, event_no, &map));
-    if (!map->working.loaded || map->working.doubtful)
-        TRY(working_load(map, tx));
-    *ret_map = map;
-    return OK;
-}
-
-enum err seat_map_reload(struct seat_map *map, struct store_tx *tx)
-{
-    TRY(working_load(map, tx));
-    map->working.doubtful = true;
-    return OK;
-}
-
-enum err seat_map_working_facts(struct seat_map *map, struct store_tx *tx,
-                                struct event_facts **ret_facts)
-{
-    if (!map->working.facts)
-        TRY(event_facts_load(tx, map->event_no, &map->working.facts));
-    *ret_facts = map->working.facts;
-    return OK;
-}
-
-static void working_tick(struct seat_map *map, int64_t now_ms)
-{
-    uint32_t place;
-
-    while (seat_view_over(&map->working.view, now_ms, &place))
-        working_set(map, place, PLACE_FREE, 0);
-}
-
-bool seat_map_working_free(struct seat_map *map, int64_t now_ms, uint32_t place)
-{
-    INVARIANT(map->working.loaded && place < map->plan->places,
-              "the writer's view is loaded before it is asked");
-    working_tick(map, now_ms);
-    return map->working.view.state[place] == PLACE_FREE;
-}
-
-enum err seat_map_pick(struct seat_map *map, int64_t now_ms, uint8_t category, uint32_t count,
-                       bool split, uint32_t *ret_places)
-{
-    INVARIANT(map->working.loaded && count >= 1 && count <= SEAT_PICK_MAX,
-              "the writer's view is loaded before seats are picked");
-    working_tick(map, now_ms);
-    if (seat_pick_best(&map->working.pick, category, count, split, ret_places))
-        return OK;
-    /* A category without seats: any of its areas. */
-    bool standing = map->working.pick.ranks[category].count == 0;
-    for (uint32_t i = 0; i < map->plan->area_count && standing; i++)
-        if (map->plan->areas[i].category == category &&
-            seat_pick_area(&map->working.pick, i, count, ret_places))
-            return OK;
-    FAIL(ERR_CONFLICT, "none_left", "There are not so many places left together.");
-}
-
-enum err seat_map_pick_area(struct seat_map *map, int64_t now_ms, uint32_t area, uint32_t count,
-                            uint32_t *ret_places)
-{
-    INVARIANT(map->working.loaded && area < map->plan->area_count && count <= SEAT_PICK_MAX,
-              "the writer's view is loaded before slots are picked");
-    working_tick(map, now_ms);
-    ENSURE(seat_pick_area(&map->working.pick, area, count, ret_places), ERR_CONFLICT, "none_left",
-           "There are not so many places left.");
-    return OK;
 }

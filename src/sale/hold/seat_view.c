@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/store/store_hold.h"
+
 enum err seat_view_init(struct seat_view *v, uint32_t places)
 {
     /* Why calloc: pages that are never touched (the heap of an event nobody holds seats of) cost nothing. */
@@ -32,6 +34,16 @@ void seat_view_clear(struct seat_view *v)
     memset(v->state, PLACE_FREE, v->places);
     memset(v->slot, 0, v->places * sizeof *v->slot);
     v->due_count = 0;
+}
+
+void seat_view_copy(const struct seat_view *from, struct seat_view *to)
+{
+    INVARIANT(from->places == to->places, "both views are of one event");
+    memcpy(to->state, from->state, from->places * sizeof *to->state);
+    memcpy(to->until_ms, from->until_ms, from->places * sizeof *to->until_ms);
+    memcpy(to->due, from->due, from->due_count * sizeof *to->due);
+    memcpy(to->slot, from->slot, from->places * sizeof *to->slot);
+    to->due_count = from->due_count;
 }
 
 static void due_put(struct seat_view *v, uint32_t at, struct seat_due due)
@@ -98,6 +110,20 @@ void seat_view_set(struct seat_view *v, uint32_t place, enum place_state state, 
         v->due[slot - 1].until_ms = until_ms;
         due_rise(v, slot - 1);
     } /* else: a later time is found when its turn comes */
+}
+
+static void take_place(void *context, uint32_t place, enum place_state state, int64_t until_ms)
+{
+    struct seat_view *v = context;
+
+    if (place < v->places)
+        seat_view_set(v, place, state, until_ms);
+}
+
+enum err seat_view_read(struct seat_view *v, struct store_tx *tx, int64_t event_no)
+{
+    seat_view_clear(v);
+    return store_place_each(tx, event_no, take_place, v);
 }
 
 bool seat_view_over(struct seat_view *v, int64_t now_ms, uint32_t *ret_place)

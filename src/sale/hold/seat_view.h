@@ -8,6 +8,7 @@
  */
 #include "sale/catalog/packed.h"
 #include "store/store/notes.h"
+#include "store/store/store.h"
 
 struct seat_due {
     int64_t until_ms;
@@ -27,6 +28,10 @@ RESULT seat_view_init(struct seat_view *v, uint32_t places);
 void seat_view_done(struct seat_view *v); /* zeroed is fine */
 /* All free. */
 void seat_view_clear(struct seat_view *v);
+/* What the place rows of the event say. ERR_NOT_FOUND "no_places". */
+RESULT seat_view_read(struct seat_view *v, struct store_tx *tx, int64_t event_no);
+/* Of as many places. */
+void seat_view_copy(const struct seat_view *from, struct seat_view *to);
 void seat_view_set(struct seat_view *v, uint32_t place, enum place_state state, int64_t until_ms);
 /* The next place whose hold is over at now_ms; false when there is none. The caller sets it free before asking again. */
 bool seat_view_over(struct seat_view *v, int64_t now_ms, uint32_t *ret_place);

@@ -202,6 +202,51 @@ static void loading_reads_the_rows(void **state)
     assert_int_equal(shown(5), SEAT_FREE);
 }
 
+static void restart_prepared(void)
+{
+    seat_maps_free(maps);
+    assert_int_equal(seat_maps_new(fix.t.store, &maps), OK);
+    assert_int_equal(seat_maps_prepare(maps, fix.t.reader, 1), OK);
+    map = seat_maps_find(maps, 1);
+    assert_non_null(map);
+}
+
+static void a_prepared_map_serves_the_writer_at_once(void **state)
+{
+    uint32_t picked[2];
+    (void)state;
+    assert_int_equal(place(pair(1, 1, 5), &h), OK);
+    restart_prepared();
+    assert_int_equal(shown(5), SEAT_HELD);
+    assert_false(seat_map_working_free(map, STORE_TESTING_NOW_MS, 5));
+    assert_true(seat_map_working_free(map, STORE_TESTING_NOW_MS, 4));
+    assert_int_equal(seat_map_pick(map, STORE_TESTING_NOW_MS, 0, 2, false, picked), OK);
+    assert_true(picked[0] != 5 && picked[0] != 6 && picked[1] != 5 && picked[1] != 6);
+    /* what the hold's end does to one view, it does to the other */
+    assert_true(seat_map_working_free(map, STORE_TESTING_NOW_MS + 600000, 5));
+    assert_int_equal(shown(5), SEAT_HELD);
+    assert_true(seat_maps_tick(maps, STORE_TESTING_NOW_MS + 600000));
+    assert_int_equal(shown(5), SEAT_FREE);
+}
+
+static void a_prepared_map_hears_what_the_writer_does(void **state)
+{
+    (void)state;
+    restart_prepared();
+    assert_int_equal(place(pair(1, 1, 5), &h), OK);
+    assert_int_equal(shown(5), SEAT_HELD);
+    assert_false(seat_map_working_free(map, STORE_TESTING_NOW_MS, 5));
+    seat_maps_lost(maps);
+    assert_int_equal(place(pair(2, 1, 5), &h), ERR_CONFLICT);
+}
+
+static void nothing_is_prepared_for_an_event_without_places(void **state)
+{
+    (void)state;
+    assert_int_equal(seat_maps_prepare(maps, fix.t.reader, 99), ERR_NOT_FOUND);
+    assert_null(seat_maps_find(maps, 99));
+}
+
 /* --- with the real writer, and readers that load while it writes ------------------------------------------------------- */
 
 enum { WRITES = 300, LOADERS = 2 };
@@ -454,6 +499,9 @@ int main(void)
         TEST(a_refreshed_hold_stays),
         TEST(what_was_only_released_is_not_published),
         TEST(loading_reads_the_rows),
+        TEST(a_prepared_map_serves_the_writer_at_once),
+        TEST(a_prepared_map_hears_what_the_writer_does),
+        TEST(nothing_is_prepared_for_an_event_without_places),
         TEST(a_place_is_known_to_be_anothers),
         TEST(a_place_that_was_given_back_is_nobodys),
         TEST(a_place_is_anothers_from_when_the_writer_gave_it),
