@@ -33,6 +33,12 @@ struct http_listener {
     struct tls_context *tls; /* NULL: plain, loopback only; must outlive the server */
 };
 
+/*
+ * Listen before the server is opened: who comes meanwhile is kept waiting by the kernel instead of being turned away. The caller closes
+ * *ret_fd unless a server took it. ERR_CONFLICT "address_in_use"; ERR_INVALID "bad_listener", "plain_http".
+ */
+RESULT http_listen(const char *address, uint16_t port, bool tls, int *ret_fd, uint16_t *ret_port);
+
 struct http_limits {
     size_t connections_max;
     size_t connections_per_client_max; /* per IPv4 or IPv6 /64; trusted proxies excepted; 0: none */
@@ -48,6 +54,8 @@ struct http_limits {
 
 struct http_config {
     struct http_listener listeners[HTTP_LISTENERS_MAX];
+    int sockets
+        [HTTP_LISTENERS_MAX]; /* theirs, of http_listen, the server's from now on; 0: it listens itself */
     size_t listener_count;
     unsigned loops;
     unsigned

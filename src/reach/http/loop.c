@@ -13,7 +13,10 @@
 
 #include "reach/http/inner.h"
 
-enum { ACCEPTS_MAX = 64 };
+enum {
+    ACCEPTS_MAX = 64,
+    HEAP_BYTES = 12 << 20, /* a few thousand connections, and what the handlers keep for the loop */
+};
 
 void http_loop_wake(struct http_loop *loop)
 {
@@ -426,6 +429,7 @@ void *http_loop_main(void *arg)
 {
     struct http_loop *loop = arg;
     thread_nice(loop->server->config.nice);
+    thread_expect_heap(HEAP_BYTES);
     if (!loop->quick) /* else each request and each answer of a batch would take the processor from whom it comes from */
         thread_in_bursts();
     loop->now_ms = clock_mono_ms(loop->server->config.clock);

@@ -105,35 +105,65 @@ static socklen_t socket_address(struct http_address a, uint16_t port, struct soc
     return sizeof *v6;
 }
 
-static enum err bind_listener(const struct http_listener *l, struct http_bound *bound)
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+enum err http_listen(const char *host, uint16_t port, bool tls, int *ret_fd, uint16_t *ret_port)
 {
     struct http_address address;
     struct sockaddr_storage at;
     int one = 1, zero = 0;
 
-    TRY(http_address_parse(span_text(l->address), &address));
-    ENSURE(l->tls || http_address_is_loopback(address), ERR_INVALID, "plain_http",
-           "Plain HTTP is served on loopback addresses only; %s needs TLS.", l->address);
-    socklen_t len = socket_address(address, l->port, &at);
-    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    ENSURE(fd >= 0, ERR_IO, "no_socket", "No socket for %s: %s.", l->address, strerror(errno));
-    bound->source = (struct http_source){SOURCE_LISTENER, fd};
+    TRY(http_address_parse(span_text(host), &address));
+    ENSURE(tls || http_address_is_loopback(address), ERR_INVALID, "plain_http",
+           "Plain HTTP is served on loopback addresses only; %s needs TLS.", host);
+    socklen_t len = socket_address(address, port, &at);
+    AUTO(close_fd) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ENSURE(fd >= 0, ERR_IO, "no_socket", "No socket for %s: %s.", host, strerror(errno));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (at.ss_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
     if (bind(fd, (struct sockaddr *)&at, len) != 0) {
         int why = errno;
         ENSURE(why != EADDRINUSE, ERR_CONFLICT, "address_in_use",
-               "Another program listens on %s port %u.", l->address, l->port);
-        FAIL(ERR_INVALID, "bad_listener", "Cannot listen on %s port %u: %s.", l->address, l->port,
+               "Another program listens on %s port %u.", host, port);
+        FAIL(ERR_INVALID, "bad_listener", "Cannot listen on %s port %u: %s.", host, port,
              strerror(why));
     }
     len = sizeof at;
     ENSURE(listen(fd, BACKLOG) == 0 && getsockname(fd, (struct sockaddr *)&at, &len) == 0, ERR_IO,
-           "no_socket", "Cannot listen on %s: %s.", l->address, strerror(errno));
-    bound->port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&at)->sin_port
-                                                : ((struct sockaddr_in6 *)(void *)&at)->sin6_port);
-    bound->tls = l->tls;
+           "no_socket", "Cannot listen on %s: %s.", host, strerror(errno));
+    *ret_port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&at)->sin_port
+                                              : ((struct sockaddr_in6 *)(void *)&at)->sin6_port);
+    *ret_fd = fd;
+    fd = -1;
+    return OK;
+}
+
+/* All at once: whatever fails later, they are closed with the server. */
+static void take_sockets(struct http_server *server)
+{
+    const struct http_config *config = &server->config;
+
+    for (; server->bound_count < config->listener_count; server->bound_count++) {
+        const struct http_listener *l = &config->listeners[server->bound_count];
+        int fd = config->sockets[server->bound_count];
+        server->bound[server->bound_count] = (struct http_bound){
+            .source = {SOURCE_LISTENER, fd ? fd : -1}, .port = l->port, .tls = l->tls};
+    }
+}
+
+static enum err bind_rest(struct http_server *server)
+{
+    for (size_t i = 0; i < server->bound_count; i++) {
+        const struct http_listener *l = &server->config.listeners[i];
+        struct http_bound *b = &server->bound[i];
+        if (b->source.fd < 0)
+            TRY(http_listen(l->address, l->port, l->tls != NULL, &b->source.fd, &b->port));
+    }
     return OK;
 }
 
@@ -196,9 +226,10 @@ static enum err setup(struct http_server *server)
     const struct http_config *config = &server->config;
     const struct http_limits *l = &config->limits;
 
+    INVARIANT(config->listener_count <= HTTP_LISTENERS_MAX, "listeners fit");
+    take_sockets(server);
     ENSURE(config->handle && config->clock && config->rng && config->loops >= 1 &&
                config->loops <= HTTP_LOOPS_MAX && config->quick_loops <= HTTP_LOOPS_MAX &&
-               config->listener_count <= HTTP_LISTENERS_MAX &&
                config->trusted_count <= HTTP_TRUSTED_MAX && l->rate_min > 0 &&
                l->connections_max > 0 && strlen(config->csp) <= CSP_MAX,
            ERR_INVALID, "bad_config", "The server's settings contradict themselves.");
@@ -206,11 +237,7 @@ static enum err setup(struct http_server *server)
         TRY(http_network_parse(span_text(config->trusted[i]), &server->trusted[i]));
     TRY(http_standards_write(server));
     TRY(http_crowd_open(l->connections_max, config->rng, &server->crowd));
-    for (size_t i = 0; i < config->listener_count; i++) {
-        server->bound[i].source.fd = -1;
-        server->bound_count++;
-        TRY(bind_listener(&config->listeners[i], &server->bound[i]));
-    }
+    TRY(bind_rest(server));
     server->loops = calloc(config->loops + config->quick_loops, sizeof *server->loops);
     ENSURE(server->loops, ERR_NOMEM, "no_memory", "No memory for the loops.");
     server->loop_count = config->loops;

@@ -744,6 +744,74 @@ static void plain_http_is_refused_where_it_would_leave_the_machine(void **state)
     assert_null(other);
 }
 
+/* --- listening before the server is there ------------------------------------------------------------------------------ */
+
+/* Nobody listens there: the dial is refused. */
+static bool is_refused(uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool refused = connect(fd, (struct sockaddr *)&at, sizeof at) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+static void who_comes_before_the_server_is_answered_by_it(void **state)
+{
+    struct http_config config;
+    struct http_server *late = NULL;
+    AUTO(buf_done) struct buf in = {0};
+    uint16_t port;
+    int listening;
+    (void)state;
+
+    buf_init(&in, 1 << 16);
+    assert_int_equal(http_listen("127.0.0.1", 0, false, &listening, &port), OK);
+    int fd = dial(port);
+    assert_true(say(fd, GET_CLOSE("/")));
+    config_for_tests(&config);
+    config.listeners[0].port = port;
+    config.sockets[0] = listening;
+    assert_int_equal(http_server_open(&config, &late), OK);
+    assert_int_equal(http_server_port(late, 0), port);
+    hear_all(fd, &in);
+    assert_memory_equal(text_of(&in), "HTTP/1.1 200", 12);
+    close(fd);
+    http_server_close(late);
+    assert_true(is_refused(port));
+}
+
+static void a_server_that_does_not_open_closes_what_it_was_given(void **state)
+{
+    struct http_config config;
+    struct http_server *none = NULL;
+    uint16_t port;
+    (void)state;
+
+    config_for_tests(&config);
+    assert_int_equal(http_listen("127.0.0.1", 0, false, &config.sockets[0], &port), OK);
+    assert_false(is_refused(port));
+    config.loops = 0;
+    assert_int_equal(http_server_open(&config, &none), ERR_INVALID);
+    assert_true(is_refused(port));
+}
+
+static void listening_early_keeps_the_rules(void **state)
+{
+    uint16_t port;
+    int fd;
+    (void)state;
+
+    assert_int_equal(http_listen("0.0.0.0", 0, false, &fd, &port), ERR_INVALID);
+    assert_string_equal(err_last()->slug, "plain_http");
+    assert_int_equal(http_listen("localhost", 0, true, &fd, &port), ERR_INVALID);
+    assert_int_equal(http_listen("127.0.0.1", http_server_port(server, 0), false, &fd, &port),
+                     ERR_CONFLICT);
+    assert_string_equal(err_last()->slug, "address_in_use");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -778,6 +846,9 @@ int main(void)
         T(connections_have_a_limit),
         T(forwarding_fields_are_believed_from_trusted_proxies_only),
         T(plain_http_is_refused_where_it_would_leave_the_machine),
+        T(who_comes_before_the_server_is_answered_by_it),
+        T(a_server_that_does_not_open_closes_what_it_was_given),
+        T(listening_early_keeps_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
