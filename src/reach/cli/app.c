@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "door/admission/admission.h"
+#include "ground/base/thread.h"
 #include "ground/crypto/tls.h"
 #include "ground/crypto/x509.h"
 #include "ground/proc/spawn.h"
@@ -41,6 +42,16 @@ enum {
     PAGES_DIR_MAX = INSTALL_PATH_MAX
 };
 
+/* The maps of what is on sale, read by a thread of its own while other parts open. */
+struct map_loading {
+    pthread_t thread;
+    bool running;
+    int64_t events[MAPS_AT_START_MAX];
+    size_t count;
+    enum err code;
+    struct err_info why;
+};
+
 struct app {
     struct install *install;
     char mail_dir[INSTALL_PATH_MAX];
@@ -59,6 +70,7 @@ struct app {
     struct ledger *ledger;
     struct store *store;
     struct seat_maps *maps;
+    struct map_loading map_loading;
     struct writer *writer;
     struct vkey vkey;
     char vkey_text[VKEY_TEXT_MAX + 2];
@@ -75,6 +87,7 @@ struct app {
         pages_dir[PAGES_DIR_MAX];
     char http_host[64], tls_host[64], proxies[SETTING_MAX];
     uint16_t http_port, tls_port;
+    int http_fd, tls_fd; /* -1: none, or the server's */
     char owner_link[ORIGIN_MAX + 64];
     bool listening; /* atomic: api, sequencer and settlement may be told what was committed */
     bool failed;    /* atomic */
@@ -228,7 +241,6 @@ static enum err open_keyring(struct app *app)
 
 static enum err open_store(struct app *app)
 {
-    const struct settings *s = &app->install->settings;
     char database[INSTALL_PATH_MAX], backup[INSTALL_PATH_MAX];
 
     install_path(app->install, "db/gatehouse.sqlite", database);
@@ -239,7 +251,12 @@ static enum err open_store(struct app *app)
                                         .rng = rng_buffered_rng(app->rng),
                                         .backup_dir = backup};
     TRY(store_open(&config, &app->store));
-    TRY(seat_maps_new(app->store, &app->maps));
+    return seat_maps_new(app->store, &app->maps);
+}
+
+static enum err open_writer(struct app *app)
+{
+    const struct settings *s = &app->install->settings;
     const struct writer_config writer = {.queue_max = (size_t)setting_number(s->limits_queue),
                                          .batch_max = (size_t)setting_number(s->limits_batch),
                                          .gather_us = WRITER_GATHER_US,
@@ -281,39 +298,101 @@ static enum err open_log(struct app *app)
     return sequencer_start(&thread, &app->sequencer_thread);
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------------- */
+/* --- what is on sale ----------------------------------------------------------------------------------------------------------- */
 
-/* Port 0: ask the kernel for one now, because the pages' origin must be known before the server listens. */
-static enum err fix_port(const char *host, uint16_t *port)
+static enum err load_maps(struct app *app, struct store_reader *reader)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    struct sockaddr_storage bound = {0};
-    socklen_t len = sizeof bound;
+    struct map_loading *l = &app->map_loading;
+    struct store_tx *tx;
 
-    if (*port != 0)
-        return OK;
-    ENSURE(getaddrinfo(host, "0", &hints, &found) == 0, ERR_INVALID, "bad_address",
-           "%s is not an IP address.", host);
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool ok = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-              getsockname(fd, (struct sockaddr *)&bound, &len) == 0;
-    freeaddrinfo(found);
-    if (fd >= 0)
-        close(fd);
-    ENSURE(ok, ERR_IO, "no_port", "No free port on %s.", host);
-    *port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                              : ((struct sockaddr_in *)&bound)->sin_port);
+    TRY(store_read_begin(reader, &tx));
+    enum err e = store_event_numbers_on_sale(tx, l->events, COUNT_OF(l->events), &l->count);
+    store_read_end(tx);
+    for (size_t i = 0; e == OK && i < l->count; i++)
+        e = seat_maps_prepare(app->maps, reader, l->events[i]);
+    return e;
+}
+
+static void *load_maps_main(void *context)
+{
+    struct app *app = context;
+    struct map_loading *l = &app->map_loading;
+    struct store_reader *reader = NULL;
+
+    l->code = store_reader_open(app->store, &reader);
+    if (l->code == OK)
+        l->code = load_maps(app, reader);
+    if (l->code != OK)
+        err_save(&l->why);
+    store_reader_close(reader);
+    return NULL;
+}
+
+static enum err begin_maps(struct app *app)
+{
+    struct map_loading *l = &app->map_loading;
+
+    TRY(thread_start(&l->thread, "maps", load_maps_main, app));
+    l->running = true;
     return OK;
 }
 
-static enum err find_addresses(struct app *app)
+static void await_maps(struct map_loading *l)
+{
+    if (l->running)
+        (void)pthread_join(l->thread, NULL);
+    l->running = false;
+}
+
+static enum err end_maps(struct app *app)
+{
+    struct map_loading *l = &app->map_loading;
+
+    await_maps(l);
+    return l->code == OK ? OK : err_restore(&l->why);
+}
+
+/* So that the first scan does not wait for the signer on a loop. An event that cannot be opened is told, and others go on. */
+static enum err load_keys_of(struct app *app, struct store_reader *reader, int64_t event_no)
+{
+    AUTO(arena_done) struct arena arena = {0};
+    struct event_row event = {0};
+    struct store_tx *tx;
+
+    arena_init(&arena, EVENT_MEMORY_MAX);
+    TRY(store_read_begin(reader, &tx));
+    enum err e = store_event_by_no(tx, &arena, event_no, &event);
+    store_read_end(tx);
+    TRY(e);
+    if (admission_keys_load(app->admission_keys, event.organiser_no, event.no, false) != OK)
+        log_error_info(LOG_WARN, "the keys of an event on sale", err_last());
+    return OK;
+}
+
+static enum err load_keys(struct app *app)
+{
+    const struct map_loading *l = &app->map_loading;
+    struct store_reader *reader;
+    enum err e = OK;
+
+    TRY(store_reader_open(app->store, &reader));
+    for (size_t i = 0; e == OK && i < l->count; i++)
+        e = load_keys_of(app, reader, l->events[i]);
+    store_reader_close(reader);
+    return e;
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------------------------- */
+
+/* From here on nobody is turned away: who comes before the server is open waits a moment longer for an answer. */
+static enum err listen_early(struct app *app)
 {
     const struct settings *s = &app->install->settings;
 
     if (s->server_listen[0]) {
         TRY(setting_address(s->server_listen, app->http_host, sizeof app->http_host,
                             &app->http_port));
-        TRY(fix_port(app->http_host, &app->http_port));
+        TRY(http_listen(app->http_host, app->http_port, false, &app->http_fd, &app->http_port));
         bool six = strchr(app->http_host, ':') != NULL;
         (void)snprintf(app->http_origin, ORIGIN_MAX, six ? "http://[%s]:%u" : "http://%s:%u",
                        app->http_host, app->http_port);
@@ -322,7 +401,7 @@ static enum err find_addresses(struct app *app)
         char shown[64];
         TRY(setting_address(s->server_tls_listen, app->tls_host, sizeof app->tls_host,
                             &app->tls_port));
-        TRY(fix_port(app->tls_host, &app->tls_port));
+        TRY(http_listen(app->tls_host, app->tls_port, true, &app->tls_fd, &app->tls_port));
         tls_files_shown_address(app->tls_host, shown, sizeof shown);
         (void)snprintf(app->tls_origin, ORIGIN_MAX, "https://%s:%u", shown, app->tls_port);
     }
@@ -463,6 +542,13 @@ static enum err open_tls(struct app *app)
     return tls_context_server_files(cert, key, &app->tls);
 }
 
+static void add_listener(struct http_config *config, struct http_listener l, int *fd)
+{
+    config->listeners[config->listener_count] = l;
+    config->sockets[config->listener_count++] = *fd;
+    *fd = -1; /* the server's from now on */
+}
+
 static enum err open_server(struct app *app)
 {
     const struct settings *s = &app->install->settings;
@@ -470,11 +556,11 @@ static enum err open_server(struct app *app)
 
     http_config_init(&config);
     if (app->http_origin[0])
-        config.listeners[config.listener_count++] =
-            (struct http_listener){app->http_host, app->http_port, NULL};
+        add_listener(&config, (struct http_listener){app->http_host, app->http_port, NULL},
+                     &app->http_fd);
     if (app->tls_origin[0])
-        config.listeners[config.listener_count++] =
-            (struct http_listener){app->tls_host, app->tls_port, app->tls};
+        add_listener(&config, (struct http_listener){app->tls_host, app->tls_port, app->tls},
+                     &app->tls_fd);
     int64_t loops = setting_number(s->server_loops);
     config.loops = loops >= 1 && loops <= HTTP_LOOPS_MAX ? (unsigned)loops : 2;
     config.sse.threads = config.loops < HTTP_SSE_THREADS_MAX ? config.loops : HTTP_SSE_THREADS_MAX;
@@ -502,46 +588,6 @@ static enum err open_server(struct app *app)
 }
 
 /* --- first run ----------------------------------------------------------------------------------------------------------------- */
-
-/* So that the first scan does not wait for the signer on a loop. An event that cannot be opened is told, and others go on. */
-static enum err load_keys(struct app *app, struct store_reader *reader, int64_t event_no)
-{
-    AUTO(arena_done) struct arena arena = {0};
-    struct event_row event = {0};
-    struct store_tx *tx;
-
-    arena_init(&arena, EVENT_MEMORY_MAX);
-    TRY(store_read_begin(reader, &tx));
-    enum err e = store_event_by_no(tx, &arena, event_no, &event);
-    store_read_end(tx);
-    TRY(e);
-    if (admission_keys_load(app->admission_keys, event.organiser_no, event.no, false) != OK)
-        log_error_info(LOG_WARN, "the keys of an event on sale", err_last());
-    return OK;
-}
-
-static enum err load_maps(struct app *app)
-{
-    struct store_reader *reader;
-    struct store_tx *tx;
-    int64_t numbers[MAPS_AT_START_MAX];
-    struct seat_map *map;
-    size_t count = 0;
-
-    TRY(store_reader_open(app->store, &reader));
-    enum err e = store_read_begin(reader, &tx);
-    if (e == OK) {
-        e = store_event_numbers_on_sale(tx, numbers, COUNT_OF(numbers), &count);
-        store_read_end(tx);
-    }
-    for (size_t i = 0; e == OK && i < count; i++) {
-        e = seat_maps_get(app->maps, reader, numbers[i], &map);
-        if (e == OK)
-            e = load_keys(app, reader, numbers[i]);
-    }
-    store_reader_close(reader);
-    return e;
-}
 
 static enum err make_owner_link(struct store_tx *tx, void *context)
 {
@@ -585,20 +631,28 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     TRY(rng_buffered_open(rng_system(), &app->rng));
     TRY(open_keyring(app));
     TRY(open_store(app));
+    TRY(begin_maps(app));
     TRY(open_signer(app)); /* the children have started meanwhile */
     TRY(open_log(app));
-    TRY(find_addresses(app));
     TRY(admission_keys_new(&app->signer, app->clock, &app->admission_keys));
     TRY(open_courier(app));
-    TRY(open_settlement(app));
-    TRY(load_maps(app));
     TRY(open_tls(app));
     TRY(open_api(app));
+    TRY(end_maps(app)); /* before anything is written */
+    TRY(open_writer(app));
+    TRY(open_settlement(app));
+    TRY(load_keys(app));
     TRY(open_server(app));
     /* Before the first request: what the api remembers of rows must hear of every change of them. */
     __atomic_store_n(&app->listening, true, __ATOMIC_RELEASE);
     TRY(api_start(app->api, app->writer, app->settlement, app->server));
     return writer_call(app->writer, LANE_BACK, make_owner_link, app);
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 enum err app_open(const struct app_config *config, struct app **ret_app)
@@ -608,6 +662,7 @@ enum err app_open(const struct app_config *config, struct app **ret_app)
     ENSURE(app, ERR_NOMEM, "no_memory", "No memory.");
     app->install = config->install;
     app->signer_child.fd = app->courier_child.fd = -1;
+    app->http_fd = app->tls_fd = -1;
     enum err e = open_parts(app, config);
     if (e != OK) {
         struct err_info why;
@@ -623,6 +678,7 @@ void app_close(struct app *app)
 {
     if (!app)
         return;
+    await_maps(&app->map_loading);
     if (app->api)
         api_drain(app->api); /* waiting requests are answered, so that the server can finish */
     if (app->server)
@@ -636,6 +692,8 @@ void app_close(struct app *app)
     sequencer_stop(app->sequencer_thread);
     courier_close(app->courier);
     http_server_close(app->server);
+    close_fd(app->http_fd);
+    close_fd(app->tls_fd);
     api_free(app->api);
     tls_context_close(app->tls);
     admission_keys_free(app->admission_keys);
