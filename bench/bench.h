@@ -15,7 +15,7 @@
 #include "ground/base/base.h"
 #include "ground/encode/json.h"
 
-enum { BENCH_PATH_MAX = 512, BENCH_TOKEN_MAX = 128 };
+enum { BENCH_PATH_MAX = 512, BENCH_TOKEN_MAX = 128, BENCH_LINE_MAX = 4096 };
 
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -48,6 +48,9 @@ struct world {
     char webhook_secret[256];
     double cpu_before_kill_s; /* of servers that were killed */
     long rss_peak_kb;
+    int64_t begun_us;
+    char line[BENCH_LINE_MAX]; /* what of the ready line has come */
+    size_t line_len;
 };
 
 struct world_wish {
@@ -57,7 +60,12 @@ struct world_wish {
 };
 void world_make(const struct world_wish *wish, struct world *ret_world);
 void world_start(struct world *w);
-void world_kill(struct world *w); /* SIGKILL, reaped */
+/* The same in parts, for who has to go on meanwhile: begun, and ready or not yet. */
+void world_begin(struct world *w);
+bool world_ready(struct world *w);
+/* SIGKILL; gone and reaped, or not yet. */
+void world_kill(struct world *w);
+bool world_gone(struct world *w);
 void world_stop(struct world *w); /* SIGTERM, reaped; dies when that takes longer than it may */
 void world_remove(struct world *w);
 /* User and system time of the server and its children so far; peak resident memory of all of them in kB. */

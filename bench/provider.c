@@ -8,7 +8,7 @@
 #include "ground/base/clock.h"
 #include "sale/payment/stripe.h"
 
-enum { RETRY_US = 20000, SLOTS_FIRST = 1024, JSON_MAX = 8192 };
+enum { RETRY_US = 100000, SLOTS_FIRST = 1024, JSON_MAX = 8192 };
 
 struct session {
     struct provider *provider;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_US = 20000, BUSY_US = 5000, STALLED_US = 60000000 };
+enum { RETRY_US = 100000, BUSY_US = 5000, STALLED_US = 60000000 };
 
 struct buyer {
     struct sale *sale;

@@ -6,13 +6,45 @@
 #include "copies.h"
 #include "sale.h"
 
-enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000 };
+enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000, LOOK_US = 1000 };
 
+/* Buyers and provider go on while the server is down, as they would. */
 struct killer {
     struct rig *rig;
     const struct sale *sale;
+    int64_t killed_us; /* 0: it is up */
     unsigned kills;
+    struct samples down; /* from the kill until it is ready again */
 };
+
+static void kill_now(void *context);
+
+static void await_ready(void *context)
+{
+    struct killer *k = context;
+
+    if (!world_ready(&k->rig->world)) {
+        wire_after(k->rig->wire, LOOK_US, await_ready, k);
+        return;
+    }
+    samples_add(&k->down, now_us() - k->killed_us);
+    k->killed_us = 0;
+    k->kills++;
+    wire_after(k->rig->wire, KILL_FIRST_US + (int64_t)rng_below(rng_system(), KILL_EVERY_US),
+               kill_now, k);
+}
+
+static void await_end(void *context)
+{
+    struct killer *k = context;
+
+    if (world_gone(&k->rig->world)) {
+        world_begin(&k->rig->world);
+        await_ready(k);
+    } else {
+        wire_after(k->rig->wire, LOOK_US, await_end, k);
+    }
+}
 
 static void kill_now(void *context)
 {
@@ -20,17 +52,16 @@ static void kill_now(void *context)
 
     if (!sale_running(k->sale))
         return;
+    k->killed_us = now_us();
     world_kill(&k->rig->world);
-    world_start(&k->rig->world);
-    k->kills++;
-    wire_after(k->rig->wire, KILL_FIRST_US + (int64_t)rng_below(rng_system(), KILL_EVERY_US),
-               kill_now, k);
+    await_end(k);
 }
 
 /* What goes on beside the sale. */
 struct beside {
     bool kill, backup;
     unsigned kills;
+    struct samples down;
     struct copying copying;
 };
 
@@ -51,22 +82,25 @@ static void write_violations(const struct sale *s, const struct stage *stage,
 
 static void sell(struct rig *r, struct sale *s, struct beside *beside)
 {
-    struct killer killer = {r, s, 0};
+    struct killer killer = {.rig = r, .sale = s};
     struct copies *copies = beside->backup ? copies_begin(&r->world) : NULL;
 
     sale_begin(s);
     if (beside->kill)
         wire_after(r->wire, KILL_FIRST_US, kill_now, &killer);
-    while (sale_running(s))
+    while (sale_running(s) || killer.killed_us)
         wire_turn(r->wire, 1000);
     beside->kills = killer.kills;
+    beside->down = killer.down;
     if (copies)
         copies_end(copies, &beside->copying);
 }
 
-static void write_beside(const struct beside *b, struct json_writer *w)
+static void write_beside(struct beside *b, struct json_writer *w)
 {
     json_w_kv_i64(w, "kills", b->kills);
+    if (b->kills)
+        samples_write(&b->down, w, "down");
     if (!b->backup)
         return;
     json_w_kv_object(w, "backup");
@@ -114,6 +148,7 @@ static void sellout(const struct rig_wish *rig_wish, unsigned seats, struct sale
     json_w_kv_i64(w, "provider_ms", rig_wish->provider_ms);
     json_w_kv_i64(w, "connections", (int64_t)rig_wish->connections);
     write_beside(beside, w);
+    samples_done(&beside->down);
     json_w_kv_i64(w, "refunds", provider_refunds(r.provider));
     cost_write(&cost, w);
     json_w_kv_i64(w, "server_rss_peak_kb", r.world.rss_peak_kb);

@@ -149,18 +149,31 @@ static void adopt(struct conn *c, int fd)
     c->fd = fd;
     c->wants_write = false;
     c->sent = 0;
-    buf_init(&c->in, READ_MAX);
-    buf_init(&c->out, OUT_MAX);
+    buf_reset(&c->in);
+    buf_reset(&c->out);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (epoll_ctl(c->wire->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
         die("epoll: %s", strerror(errno));
 }
 
+/* Its memory stays for who comes next: a thousand connections that come again at once would all take it anew. */
 static void drop(struct conn *c)
 {
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
+}
+
+static void conn_init(struct conn *c, enum kind kind, struct wire *w)
+{
+    *c = (struct conn){.kind = kind, .fd = -1, .wire = w};
+    buf_init(&c->in, READ_MAX);
+    buf_init(&c->out, OUT_MAX);
+}
+
+static void conn_done(struct conn *c)
+{
+    drop(c);
     buf_done(&c->in);
     buf_done(&c->out);
 }
@@ -420,7 +433,8 @@ struct wire_pool *wire_pool_new(struct wire *w, uint16_t port, size_t connection
     p->count = connections;
     buf_init(&p->scratch, OUT_MAX);
     for (size_t i = 0; i < connections; i++) {
-        p->conns[i] = (struct conn){.kind = KIND_CLIENT, .fd = -1, .wire = w, .pool = p};
+        conn_init(&p->conns[i], KIND_CLIENT, w);
+        p->conns[i].pool = p;
         p->idle[p->idle_count++] = &p->conns[i];
     }
     return p;
@@ -435,7 +449,7 @@ void wire_pool_close(struct wire_pool *p)
 void wire_pool_free(struct wire_pool *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        drop(&p->conns[i]);
+        conn_done(&p->conns[i]);
     for (struct waiting *w = p->spare, *next; w; w = next) {
         next = w->next;
         buf_done(&w->request);
@@ -546,7 +560,8 @@ static struct conn *peer_new(struct wire *w)
         c = calloc(1, sizeof *c);
         if (!c || !w->peers || w->peer_count >> SLOT_BITS)
             die("no memory for connections");
-        *c = (struct conn){.kind = KIND_PEER, .fd = -1, .wire = w, .name = w->peer_count};
+        conn_init(c, KIND_PEER, w);
+        c->name = w->peer_count;
         w->peers[w->peer_count++] = c;
     }
     c->name = ++w->peer_serial << SLOT_BITS | (c->name & ((1 << SLOT_BITS) - 1));
@@ -600,7 +615,7 @@ uint16_t wire_listen(struct wire *w, wire_request_fn *asked, void *context)
     if (!c || fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 1024) != 0 ||
         getsockname(fd, (struct sockaddr *)&a, &len) != 0)
         die("cannot listen: %s", strerror(errno));
-    *c = (struct conn){.kind = KIND_LISTENER, .fd = -1, .wire = w};
+    conn_init(c, KIND_LISTENER, w);
     w->listener = c;
     w->asked = asked;
     w->asked_context = context;
@@ -688,11 +703,11 @@ struct wire *wire_new(void)
 void wire_free(struct wire *w)
 {
     for (size_t i = 0; i < w->peer_count; i++) {
-        drop(w->peers[i]);
+        conn_done(w->peers[i]);
         free(w->peers[i]);
     }
     if (w->listener)
-        drop(w->listener);
+        conn_done(w->listener);
     free(w->listener);
     free(w->peers);
     free(w->timers);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* world - a server of its own: a fresh directory, the program started and stopped as an operator would, /proc read for its cost. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -15,7 +14,7 @@
 
 #include "bench.h"
 
-enum { READY_MS = 60000, STOP_MS = 60000, LINE_MAX_BYTES = 4096, CHILDREN_MAX = 8 };
+enum { READY_MS = 60000, STOP_MS = 60000, CHILDREN_MAX = 8 };
 
 /* The server in hand and its directory: neither outlives a tool that gave up. */
 static pid_t running;
@@ -153,37 +152,29 @@ static void write_settings(const struct world *w)
         die("%s: %s", path, strerror(errno));
 }
 
-/* The ready line, or death. */
-static void read_ready(struct world *w, char *line, size_t size)
+/* Takes the ready line as it comes: true once it is whole. Dies when it will not come. */
+static bool read_ready(struct world *w, int wait_ms)
 {
-    int64_t until = now_us() + READY_MS * 1000LL;
-    size_t n = 0;
+    struct pollfd p = {.fd = w->out, .events = POLLIN};
 
-    while (n + 1 < size) {
-        struct pollfd p = {.fd = w->out, .events = POLLIN};
-        if (now_us() > until)
-            die("the server was not ready in time");
-        if (poll(&p, 1, 100) <= 0)
-            continue;
-        if (read(w->out, line + n, 1) != 1)
+    while (poll(&p, 1, wait_ms) > 0) {
+        if (w->line_len + 1 == sizeof w->line || read(w->out, w->line + w->line_len, 1) != 1)
             die("the server ended before it was ready");
-        if (line[n++] == '\n')
-            break;
+        if (w->line[w->line_len++] == '\n')
+            return true;
     }
-    line[n] = '\0';
+    if (now_us() > w->begun_us + READY_MS * 1000LL)
+        die("the server was not ready in time");
+    return false;
 }
 
-void world_start(struct world *w)
+static void take_ready(struct world *w)
 {
-    const char *const arguments[] = {"serve", "--dir", w->dir, NULL};
     AUTO(json_doc_free) struct json_doc *doc = NULL;
-    char line[LINE_MAX_BYTES];
     struct json_object root;
     struct span link = {0};
 
-    w->pid = running = start(w->program, arguments, &w->out);
-    read_ready(w, line, sizeof line);
-    must(json_parse(span_text(line), sizeof line, &doc), "ready line");
+    must(json_parse(span_of(w->line, w->line_len), sizeof w->line, &doc), "ready line");
     must(json_root(doc, &root), "ready line");
     must(json_opt_text(&root, "owner_link", 1000, &link), "ready line");
     size_t hash = span_find(link, '#');
@@ -191,6 +182,31 @@ void world_start(struct world *w)
         must(span_to_text(span_sub(link, hash + 1, link.len), w->owner_link_token,
                           sizeof w->owner_link_token),
              "owner link");
+}
+
+void world_begin(struct world *w)
+{
+    const char *const arguments[] = {"serve", "--dir", w->dir, NULL};
+
+    w->line_len = 0;
+    w->begun_us = now_us();
+    w->pid = running = start(w->program, arguments, &w->out);
+}
+
+bool world_ready(struct world *w)
+{
+    if (!read_ready(w, 0))
+        return false;
+    take_ready(w);
+    return true;
+}
+
+void world_start(struct world *w)
+{
+    world_begin(w);
+    while (!read_ready(w, 100))
+        ;
+    take_ready(w);
 }
 
 /* A free port below those the kernel hands out: it must be known before the server starts, and stay when it starts again. */
@@ -243,13 +259,11 @@ void world_make(const struct world_wish *wish, struct world *ret_world)
 /* --- what it costs ----------------------------------------------------------------------------------------------------------- */
 
 /* utime + stime in seconds; 0 when there is no such process. */
-static double process_cpu_s(pid_t pid, pid_t *ret_parent)
+static double process_cpu_s(pid_t pid)
 {
     unsigned long user = 0, system = 0;
     char path[64], text[1024];
-    int parent = 0;
 
-    *ret_parent = 0;
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *f = fopen(path, "re");
     if (!f)
@@ -258,42 +272,37 @@ static double process_cpu_s(pid_t pid, pid_t *ret_parent)
     (void)fclose(f);
     text[n] = '\0';
     const char *after = strrchr(text, ')');
-    if (!after || sscanf(after + 2, "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &parent,
-                         &user, &system) != 3)
+    if (!after || sscanf(after + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                         &system) != 2)
         return 0;
-    *ret_parent = parent;
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* The server and its children, which its main thread starts. */
 static size_t family(const struct world *w, pid_t *pids)
 {
-    DIR *d = opendir("/proc");
-    struct dirent *e;
+    char path[64];
     size_t count = 0;
-    uint64_t pid;
-    pid_t parent;
+    int pid;
 
     pids[count++] = w->pid;
-    while (d && (e = readdir(d)) && count < CHILDREN_MAX) {
-        if (text_to_u64(span_text(e->d_name), &pid) != OK)
-            continue;
-        (void)process_cpu_s((pid_t)pid, &parent);
-        if (parent == w->pid)
-            pids[count++] = (pid_t)pid;
-    }
-    if (d)
-        (void)closedir(d);
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)w->pid, (int)w->pid);
+    FILE *f = fopen(path, "re");
+    while (f && count < CHILDREN_MAX && fscanf(f, "%d", &pid) == 1)
+        pids[count++] = pid;
+    if (f)
+        (void)fclose(f);
     return count;
 }
 
 double world_cpu_s(struct world *w)
 {
-    pid_t pids[CHILDREN_MAX], parent;
+    pid_t pids[CHILDREN_MAX];
     double sum = w->cpu_before_kill_s;
     size_t count = family(w, pids);
 
     for (size_t i = 0; i < count; i++)
-        sum += process_cpu_s(pids[i], &parent);
+        sum += process_cpu_s(pids[i]);
     return sum;
 }
 
@@ -332,18 +341,15 @@ long world_rss_now_kb(const struct world *w)
 
 /* --- its end ----------------------------------------------------------------------------------------------------------------- */
 
-static void reap(struct world *w, int64_t timeout_us)
+bool world_gone(struct world *w)
 {
-    int64_t until = now_us() + timeout_us;
     int status;
 
-    while (waitpid(w->pid, &status, WNOHANG) == 0) {
-        if (now_us() > until)
-            die("the server does not end");
-        (void)poll(NULL, 0, 2);
-    }
+    if (waitpid(w->pid, &status, WNOHANG) == 0)
+        return false;
     close(w->out);
     w->pid = running = 0;
+    return true;
 }
 
 void world_kill(struct world *w)
@@ -351,13 +357,18 @@ void world_kill(struct world *w)
     (void)world_rss_kb(w);
     w->cpu_before_kill_s = world_cpu_s(w);
     (void)kill(w->pid, SIGKILL);
-    reap(w, STOP_MS * 1000LL);
 }
 
 void world_stop(struct world *w)
 {
+    int64_t until = now_us() + STOP_MS * 1000LL;
+
     (void)kill(w->pid, SIGTERM);
-    reap(w, STOP_MS * 1000LL);
+    while (!world_gone(w)) {
+        if (now_us() > until)
+            die("the server does not end");
+        (void)poll(NULL, 0, 2);
+    }
 }
 
 void world_remove(struct world *w)
