@@ -8,7 +8,7 @@
 #include "ground/base/clock.h"
 #include "sale/payment/stripe.h"
 
-enum { RETRY_US = 100000, SLOTS_FIRST = 1024, JSON_MAX = 8192 };
+enum { RETRY_US = 100000, BUSY_US = 20000, SLOTS_FIRST = 1024, JSON_MAX = 8192 };
 
 struct session {
     struct provider *provider;
@@ -271,7 +271,7 @@ static void delivered(void *context, const struct wire_answer *a)
     if (a->status < 200 || a->status > 299) {
         if (a->status != 0 && a->status != 503)
             die("the webhook was answered %d: " SPAN_FMT, a->status, SPAN_ARG(a->body));
-        wire_after(s->provider->wire, RETRY_US, deliver, s);
+        wire_after(s->provider->wire, a->status ? BUSY_US : RETRY_US, deliver, s);
         return;
     }
     samples_add(&s->provider->times, a->took_us);

@@ -6,7 +6,7 @@
 #include "copies.h"
 #include "sale.h"
 
-enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000, LOOK_US = 1000 };
+enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000, LOOK_US = 1000, BACKLOG_MAX = 4000 };
 
 /* Buyers and provider go on while the server is down, as they would. */
 struct killer {
@@ -176,6 +176,10 @@ static void sellout_command_run(struct arguments *a, struct json_writer *w)
     wish.apart = arguments_flag(a, "--apart");
     rig_wish.connections = arguments_number(a, "--connections", wish.buyers, 1, 10000);
     arguments_end(a);
+    /* Why: beyond that a connection waits for the server that starts, and with it everything here. */
+    if (beside.kill && rig_wish.connections > BACKLOG_MAX)
+        die("--kill goes with at most %d connections: as many may wait for a server that starts",
+            BACKLOG_MAX);
     sellout(&rig_wish, seats, &wish, &beside, w);
 }
 

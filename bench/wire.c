@@ -330,7 +330,7 @@ static bool client_connect(struct conn *c)
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0)
         die("socket: %s", strerror(errno));
-    /* Why blocking here: on loopback the kernel answers at once, accepted or refused. */
+    /* Why blocking here: on loopback the kernel answers at once, accepted or refused, unless more wait than a listener's queue holds. */
     if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {
         close(fd);
         return false;

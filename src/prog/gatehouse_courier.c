@@ -7,8 +7,12 @@
 
 int main(int argc, char **argv)
 {
-    options_read(argc, argv, "Usage: gatehouse-courier (started by gatehouse serve)\n", NULL, 0,
-                 NULL, 0, NULL);
+    const char *of = NULL;
+    const struct option_spec specs[] = {{"of", &of, NULL}};
+
+    options_read(argc, argv, "Usage: gatehouse-courier --of VERSION (started by gatehouse serve)\n",
+                 specs, COUNT_OF(specs), NULL, 0, NULL);
+    options_of_same_version(of);
     log_setup(LOG_INFO, "courier");
     return courier_main(PROC_CHILD_FD);
 }

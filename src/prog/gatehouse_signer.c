@@ -3,20 +3,21 @@
 #include <signal.h>
 
 #include "ground/proc/spawn.h"
-#include "reach/cli/commands.h"
 #include "reach/cli/install.h"
 #include "reach/cli/options.h"
 #include "trust/signer/signer.h"
 
 int main(int argc, char **argv)
 {
-    const char *dir = NULL;
-    const struct option_spec specs[] = {{"dir", &dir, NULL}};
+    const char *dir = NULL, *of = NULL;
+    const struct option_spec specs[] = {{"of", &of, NULL}, {"dir", &dir, NULL}};
     char own[INSTALL_PATH_MAX], master[INSTALL_PATH_MAX];
     struct install install;
 
-    options_read(argc, argv, "Usage: gatehouse-signer --dir DIR (started by gatehouse serve)\n",
+    options_read(argc, argv,
+                 "Usage: gatehouse-signer --of VERSION --dir DIR (started by gatehouse serve)\n",
                  specs, COUNT_OF(specs), NULL, 0, NULL);
+    options_of_same_version(of);
     log_setup(LOG_INFO, "signer");
     /* It ends when the server closes the socket, after the last checkpoint was signed; not with it, at one Ctrl-C for all. */
     (void)signal(SIGINT, SIG_IGN);

@@ -53,6 +53,8 @@ def killed():
     figures = bench("sellout", "--seats", "1200", "--buyers", "16", "--provider-ms", "20", "--kill")
     sold_out(figures)
     assert figures["kills"] > 0, figures
+    times(figures["down"])
+    g.equal(figures["down"]["count"], figures["kills"], str(figures))
 
 
 @tap.test("the same while the database is backed up")

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The command line: help everywhere, exit statuses, settings checked with line numbers, nothing overwritten."""
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
+import sqlite3
 import subprocess
 import tempfile
 
@@ -147,7 +150,6 @@ def twice():
 
 @tap.test("a port that is taken is said to be so")
 def port_taken():
-    import socket
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
@@ -155,6 +157,78 @@ def port_taken():
         text = (at["data"] / "gatehouse.conf").read_text().replace("listen = 127.0.0.1:0", f"listen = 127.0.0.1:{port}", 1)
         err = serve_fails("port", text)
         assert str(port) in err or "in use" in err, err
+
+
+def installed(*programs):
+    """The program as README.md installs it, with these of the two that it starts."""
+    root = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-installed-", dir=at["dir"]))
+    (root / "bin").mkdir()
+    (root / "libexec/gatehouse").mkdir(parents=True)
+    shutil.copy(g.PROGRAM, root / "bin")
+    for name in programs:
+        shutil.copy(g.PROGRAM.parent / name, root / "libexec/gatehouse")
+    return root / "bin/gatehouse"
+
+
+@tap.test("installed, it finds the two programs that it starts in libexec; one that is missing is named with both places")
+def libexec():
+    process = g.Process([installed("gatehouse-signer", "gatehouse-courier"), "serve", "--dir", at["data"]], at["dir"] / "serve.log")
+    g.equal((process.ready["ready"], process.end()), (True, 0))
+    for there, missing in (("gatehouse-signer", "gatehouse-courier"), ("gatehouse-courier", "gatehouse-signer")):
+        program = installed(there)
+        done = subprocess.run([str(program), "serve", "--dir", str(at["data"])], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=60 * g.SLOW)
+        g.equal((done.returncode, done.stdout), (2, ""), done.stderr)
+        assert f"{missing} is not in {program.parent}/, nor is it at ../libexec/gatehouse/{missing}" in done.stderr, done.stderr
+
+
+@tap.test("signer and courier have help, and refuse to be started by hand or by another version")
+def children():
+    for name in ("gatehouse-signer", "gatehouse-courier"):
+        for arguments, status, words in ((["--help"], 0, f"Usage: {name}"), ([], 2, "not by hand"),
+                                         (["--of", "0.0.1"], 2, "not of 0.0.1")):
+            done = subprocess.run([str(g.PROGRAM.parent / name), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=60 * g.SLOW)
+            g.equal(done.returncode, status, done.stdout)
+            assert words in done.stdout, done.stdout
+
+
+@tap.test("who comes while the server starts is answered when it is there, and not turned away")
+def early():
+    server = g.Server(start=False)
+    process = subprocess.Popen([str(g.PROGRAM), "serve", "--dir", str(server.data)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+    try:
+        def dial():
+            try:
+                return socket.create_connection(("127.0.0.1", server.port), timeout=60 * g.SLOW)
+            except ConnectionRefusedError:
+                return None
+        at_once = []
+        g.until("it listens", lambda: at_once.append(dial()) or at_once[-1], 60)
+        with at_once[-1] as s:
+            s.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: s.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+    finally:
+        process.terminate()
+        g.equal(process.wait(60 * g.SLOW), 0)
+        process.stdout.close()
+        server.close()
+
+
+@tap.test("a plan that cannot be read stops the start with a sentence")
+def bad_plan():
+    server = g.Server()
+    g.World(server).standing(5)
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.database())) as db:
+        db.execute("UPDATE plan SET packed = x'00'")
+        db.commit()
+    status, out, err = g.command("serve", "--dir", server.data)
+    g.equal((status, out), (2, ""), err)
+    assert "gatehouse: serve: The seats of event number 1 cannot be read: " in err, err
+    server.close()
 
 
 @tap.test("owner-link makes a new link while no server runs, and the old one is dead")

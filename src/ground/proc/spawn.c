@@ -109,7 +109,8 @@ enum err proc_find(const char *const *places, size_t count, char *out, size_t si
         if (len > 0 && (size_t)len < size && access(out, X_OK) == 0)
             return OK;
     }
-    FAIL(ERR_NOT_FOUND, "no_program", "%s is not beside this program, in %s", places[0], self);
+    FAIL(ERR_NOT_FOUND, "no_program", "%s is not in %s%s%s", places[0], self,
+         count > 1 ? ", nor is it at " : "", count > 1 ? places[count - 1] : "");
 }
 
 enum err proc_spawn(const struct proc_spec *spec, struct proc_child *ret_child)

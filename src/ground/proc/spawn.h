@@ -31,7 +31,7 @@ struct proc_child {
 
 /*
  * Another program of this source: the first of the places, each relative to the folder of this program, where one can be executed.
- * ERR_NOT_FOUND "no_program" names the first place.
+ * ERR_NOT_FOUND "no_program" names the first and the last.
  */
 RESULT proc_find(const char *const *places, size_t count, char *out, size_t size);
 /* ERR_IO "spawn_failed" also when the program cannot be executed. */

@@ -473,7 +473,7 @@ static void a_program_is_found_beside_this_one(void **state)
 {
     const char *const here[] = {"no-such-program", "test_proc_proc"};
     const char *const missing[] = {"no-such-program", "../no-such-folder/no-such-program"};
-    const char *const not_a_program[] = {"../proc/libproc.a"};
+    const char *const not_a_program[] = {"libproc.a"};
     char path[PATH_MAX], self[PATH_MAX] = "", small[8];
     (void)state;
 
@@ -483,6 +483,8 @@ static void a_program_is_found_beside_this_one(void **state)
     assert_int_equal(proc_find(missing, 2, path, sizeof path), ERR_NOT_FOUND);
     assert_string_equal(err_last()->slug, "no_program");
     assert_non_null(strstr(err_last()->detail, "no-such-program"));
+    (void)snprintf(strrchr(self, '/'), 16, "/libproc.a");
+    assert_int_equal(access(self, F_OK), 0);
     assert_int_equal(proc_find(not_a_program, 1, path, sizeof path), ERR_NOT_FOUND);
     assert_int_equal(proc_find(here, 2, small, sizeof small), ERR_NOT_FOUND);
 }

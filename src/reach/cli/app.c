@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reach/cli/app.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <malloc.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +31,8 @@ enum {
     SEQUENCE_EVERY_MS = 300, /* from beginning to beginning */
     ORIGIN_MAX = 300,
     MAPS_AT_START_MAX = 1024,
+    PLACES_PREPARED_MAX =
+        1 << 20, /* some 13 bytes each; the writer reads the others when it first needs them */
     EVENT_MEMORY_MAX = 1 << 20,
     HEAP_KEPT_BYTES = 16 << 20,
     MAPPED_FROM_BYTES = 4 << 20,
@@ -193,7 +191,7 @@ static enum err sign_log(void *context, uint64_t old_size, uint64_t new_size,
 
 /* --- children -------------------------------------------------------------------------------------------------------------- */
 
-/* Beside this program, as the build has them, or where README.md installs them. */
+/* Beside this program, as the build has them, or where README.md installs them. Of another version they refuse. */
 static enum err start_child(const char *const *argv, const char *installed,
                             struct proc_child *ret_child)
 {
@@ -206,8 +204,9 @@ static enum err start_child(const char *const *argv, const char *installed,
 
 static enum err start_children(struct app *app)
 {
-    const char *const signer[] = {"gatehouse-signer", "--dir", app->install->dir, NULL};
-    const char *const courier[] = {"gatehouse-courier", NULL};
+    const char *const signer[] = {"gatehouse-signer", "--of", GATEHOUSE_VERSION, "--dir",
+                                  app->install->dir,  NULL};
+    const char *const courier[] = {"gatehouse-courier", "--of", GATEHOUSE_VERSION, NULL};
 
     TRY(start_child(signer, "../libexec/gatehouse/gatehouse-signer", &app->signer_child));
     return start_child(courier, "../libexec/gatehouse/gatehouse-courier", &app->courier_child);
@@ -300,17 +299,36 @@ static enum err open_log(struct app *app)
 
 /* --- what is on sale ----------------------------------------------------------------------------------------------------------- */
 
+static enum err load_map(struct app *app, struct store_reader *reader, int64_t event_no,
+                         size_t *places)
+{
+    struct seat_map *map;
+
+    TRY(seat_maps_get(app->maps, reader, event_no, &map));
+    *places += seat_map_plan(map)->places;
+    return *places <= PLACES_PREPARED_MAX ? seat_map_prepare(map) : OK;
+}
+
 static enum err load_maps(struct app *app, struct store_reader *reader)
 {
     struct map_loading *l = &app->map_loading;
+    struct err_info why;
     struct store_tx *tx;
+    size_t places = 0;
 
     TRY(store_read_begin(reader, &tx));
     enum err e = store_event_numbers_on_sale(tx, l->events, COUNT_OF(l->events), &l->count);
     store_read_end(tx);
-    for (size_t i = 0; e == OK && i < l->count; i++)
-        e = seat_maps_prepare(app->maps, reader, l->events[i]);
-    return e;
+    TRY(e);
+    for (size_t i = 0; i < l->count; i++) {
+        e = load_map(app, reader, l->events[i], &places);
+        if (e == OK)
+            continue;
+        err_save(&why);
+        FAIL(e, why.slug, "The seats of event number %lld cannot be read: %s",
+             (long long)l->events[i], why.detail);
+    }
+    return OK;
 }
 
 static void *load_maps_main(void *context)
@@ -566,6 +584,7 @@ static enum err open_server(struct app *app)
     config.sse.threads = config.loops < HTTP_SSE_THREADS_MAX ? config.loops : HTTP_SSE_THREADS_MAX;
     config.nice = LOOPS_NICE;
     config.quick_loops = config.loops;
+    config.accepts_later = true;
     config.limits.connections_per_client_max =
         (size_t)setting_number(s->limits_connections_per_client);
     config.clock = app->clock;
@@ -621,8 +640,8 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     app->mails_shown = config->mail_dir != NULL;
     if (app->mails_shown)
         (void)snprintf(app->mail_dir, sizeof app->mail_dir, "%s", config->mail_dir);
-    TRY(start_children(app)); /* before any thread */
     TRY(listen_early(app));
+    TRY(start_children(app)); /* before any thread */
     raise_descriptors();
     if (s->test_clock_file[0]) {
         TRY(test_clock_start(clock_file, &app->test_clock));
@@ -646,7 +665,8 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     /* Before the first request: what the api remembers of rows must hear of every change of them. */
     __atomic_store_n(&app->listening, true, __ATOMIC_RELEASE);
     TRY(api_start(app->api, app->writer, app->settlement, app->server));
-    return writer_call(app->writer, LANE_BACK, make_owner_link, app);
+    TRY(writer_call(app->writer, LANE_BACK, make_owner_link, app));
+    return http_server_accept(app->server);
 }
 
 static void close_fd(int fd)

@@ -53,6 +53,17 @@ void options_read(int argc, char **argv, const char *usage, const struct option_
         *ret_rest_count = rest_count;
 }
 
+void options_of_same_version(const char *of)
+{
+    if (of && strcmp(of, GATEHOUSE_VERSION) == 0)
+        return;
+    (void)fprintf(stderr,
+                  "gatehouse: this program of version %s is started by gatehouse serve of the same "
+                  "version, not %s%s.\n",
+                  GATEHOUSE_VERSION, of ? "of " : "by hand", of ? of : "");
+    exit(EXIT_FAILED);
+}
+
 int options_failed(const char *doing)
 {
     const struct err_info *info = err_last();

@@ -17,6 +17,11 @@ struct option_spec {
  */
 void options_read(int argc, char **argv, const char *usage, const struct option_spec *specs,
                   int spec_count, const char **rest, int rest_max, int *ret_rest_count);
+/*
+ * For a program that gatehouse serve starts: the process ends with status 2 and one sentence when it was started by another version,
+ * or by none (of is NULL).
+ */
+void options_of_same_version(const char *of);
 /* One sentence on standard error: "gatehouse: <detail>", from the last error; returns EXIT_FAILED. */
 int options_failed(const char *doing);
 

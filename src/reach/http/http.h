@@ -57,6 +57,8 @@ struct http_config {
     int sockets
         [HTTP_LISTENERS_MAX]; /* theirs, of http_listen, the server's from now on; 0: it listens itself */
     size_t listener_count;
+    bool
+        accepts_later; /* not before http_server_accept: the handlers need something that is made after the server */
     unsigned loops;
     unsigned
         quick_loops; /* for connections that were hurried (http_hurry); 0: they stay where they are */
@@ -100,6 +102,8 @@ void http_config_init(struct http_config *config);
  * ERR_CONFLICT "address_in_use"; ERR_IO. The config is copied, the strings it points to must stay.
  */
 RESULT http_server_open(const struct http_config *config, struct http_server **ret_server);
+/* Once, with accepts_later: take the connections that wait, and those that come. */
+RESULT http_server_accept(struct http_server *server);
 /* The port a listener was bound to. */
 uint16_t http_server_port(const struct http_server *server, size_t listener);
 /*

@@ -200,9 +200,14 @@ static enum err open_loop(struct http_server *server, struct http_loop *loop)
     ENSURE(loop->spare_fd >= 0 && loop->epoll >= 0 && loop->wake.fd >= 0, ERR_IO, "no_epoll",
            "No descriptors for a loop: %s.", strerror(errno));
     /* Edge-triggered: each wake is one event, and nobody has to read the count away. */
-    TRY(watch(loop->epoll, &loop->wake, EPOLLIN | EPOLLET));
-    for (size_t i = 0; i < server->bound_count && !loop->quick; i++)
-        TRY(watch(loop->epoll, &server->bound[i].source, EPOLLIN | EPOLLEXCLUSIVE));
+    return watch(loop->epoll, &loop->wake, EPOLLIN | EPOLLET);
+}
+
+enum err http_server_accept(struct http_server *server)
+{
+    for (unsigned i = 0; i < server->loop_count; i++)
+        for (size_t k = 0; k < server->bound_count; k++)
+            TRY(watch(server->loops[i].epoll, &server->bound[k].source, EPOLLIN | EPOLLEXCLUSIVE));
     return OK;
 }
 
@@ -252,7 +257,7 @@ static enum err setup(struct http_server *server)
         TRY(open_loop(server, &server->loops[i]));
     TRY(http_sse_open(server, &server->sse));
     TRY(start_loops(server));
-    return OK;
+    return config->accepts_later ? OK : http_server_accept(server);
 }
 
 enum err http_server_open(const struct http_config *config, struct http_server **ret_server)

@@ -8,7 +8,7 @@
  * The database decides what is sold; this decides nothing. Of each event there are two views: the writer's (what commands of
  * the running batch have left behind, used only on the writer thread, to pick seats that the UPDATE will then find free) and
  * the published one (what is durable, behind a mutex, for every thread: availability.bin, its changes, free counts). Both are
- * loaded from the place rows when first needed, or before that (seat_maps_prepare), and kept up to date by the notes of the writer.
+ * loaded from the place rows when first needed, or before that (seat_map_prepare), and kept up to date by the notes of the writer.
  *
  * Held places turn free by time: the writer's view looks before each pick, the published one when seat_maps_tick is called.
  *
@@ -47,8 +47,6 @@ void seat_maps_lost(void *maps);
  */
 RESULT seat_maps_get(struct seat_maps *m, struct store_reader *reader, int64_t event_no,
                      struct seat_map **ret_map);
-/* At the start, before the writer: both views from one reading of the rows, so that the first hold does not wait for another. */
-RESULT seat_maps_prepare(struct seat_maps *m, struct store_reader *reader, int64_t event_no);
 /* NULL when it is not loaded. */
 struct seat_map *seat_maps_find(struct seat_maps *m, int64_t event_no);
 struct seat_map *seat_maps_find_event(struct seat_maps *m, struct event_id event);
@@ -108,6 +106,11 @@ uint32_t seat_map_free_in_area(struct seat_map *map, uint32_t area);
 
 /* --- The writer's view: only on the writer thread, inside its transaction ----------------------------------------------- */
 
+/*
+ * Not on the writer's thread but before it runs: from what was read for the published view, so that the first hold does not wait for the
+ * same rows.
+ */
+RESULT seat_map_prepare(struct seat_map *map);
 RESULT seat_maps_for_writer(struct seat_maps *m, struct store_tx *tx, int64_t event_no,
                             struct seat_map **ret_map);
 /*

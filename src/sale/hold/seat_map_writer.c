@@ -72,11 +72,10 @@ static enum err working_load(struct seat_map *map, struct store_tx *tx)
     return OK;
 }
 
-enum err seat_maps_prepare(struct seat_maps *m, struct store_reader *reader, int64_t event_no)
+enum err seat_map_prepare(struct seat_map *map)
 {
-    struct seat_map *map;
-
-    TRY(seat_maps_get(m, reader, event_no, &map));
+    INVARIANT(!map->working.loaded && map->published.loading == LOADED,
+              "a published map is prepared once, before the writer runs");
     TRY(working_begin(map));
     (void)pthread_mutex_lock(&map->lock);
     seat_view_copy(&map->published.view, &map->working.view);
