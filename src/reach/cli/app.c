@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +11,10 @@
 #include <unistd.h>
 
 #include "door/admission/admission.h"
-#include "ground/base/thread.h"
 #include "ground/crypto/tls.h"
 #include "ground/crypto/x509.h"
 #include "ground/proc/spawn.h"
+#include "reach/cli/map_loading.h"
 #include "reach/cli/test_clock.h"
 #include "reach/cli/tls_files.h"
 #include "reach/courier/courier.h"
@@ -30,7 +29,6 @@ enum {
     LOOPS_NICE = -10, /* as the writer: a door whose loop waits behind it waits for a whole batch */
     SEQUENCE_EVERY_MS = 300, /* from beginning to beginning */
     ORIGIN_MAX = 300,
-    MAPS_AT_START_MAX = 1024,
     PLACES_PREPARED_MAX =
         1 << 20, /* some 13 bytes each; the writer reads the others when it first needs them */
     EVENT_MEMORY_MAX = 1 << 20,
@@ -38,16 +36,6 @@ enum {
     MAPPED_FROM_BYTES = 4 << 20,
     OWNER_LINK_MS = 24 * 60 * 60 * 1000,
     PAGES_DIR_MAX = INSTALL_PATH_MAX
-};
-
-/* The maps of what is on sale, read by a thread of its own while other parts open. */
-struct map_loading {
-    pthread_t thread;
-    bool running;
-    int64_t events[MAPS_AT_START_MAX];
-    size_t count;
-    enum err code;
-    struct err_info why;
 };
 
 struct app {
@@ -295,79 +283,6 @@ static enum err open_log(struct app *app)
                                                    .failed = on_sequencer_failed,
                                                    .context = app};
     return sequencer_start(&thread, &app->sequencer_thread);
-}
-
-/* --- what is on sale ----------------------------------------------------------------------------------------------------------- */
-
-static enum err load_map(struct app *app, struct store_reader *reader, int64_t event_no,
-                         size_t *places)
-{
-    struct seat_map *map;
-
-    TRY(seat_maps_get(app->maps, reader, event_no, &map));
-    *places += seat_map_plan(map)->places;
-    return *places <= PLACES_PREPARED_MAX ? seat_map_prepare(map) : OK;
-}
-
-static enum err load_maps(struct app *app, struct store_reader *reader)
-{
-    struct map_loading *l = &app->map_loading;
-    struct err_info why;
-    struct store_tx *tx;
-    size_t places = 0;
-
-    TRY(store_read_begin(reader, &tx));
-    enum err e = store_event_numbers_on_sale(tx, l->events, COUNT_OF(l->events), &l->count);
-    store_read_end(tx);
-    TRY(e);
-    for (size_t i = 0; i < l->count; i++) {
-        e = load_map(app, reader, l->events[i], &places);
-        if (e == OK)
-            continue;
-        err_save(&why);
-        FAIL(e, why.slug, "The seats of event number %lld cannot be read: %s",
-             (long long)l->events[i], why.detail);
-    }
-    return OK;
-}
-
-static void *load_maps_main(void *context)
-{
-    struct app *app = context;
-    struct map_loading *l = &app->map_loading;
-    struct store_reader *reader = NULL;
-
-    l->code = store_reader_open(app->store, &reader);
-    if (l->code == OK)
-        l->code = load_maps(app, reader);
-    if (l->code != OK)
-        err_save(&l->why);
-    store_reader_close(reader);
-    return NULL;
-}
-
-static enum err begin_maps(struct app *app)
-{
-    struct map_loading *l = &app->map_loading;
-
-    TRY(thread_start(&l->thread, "maps", load_maps_main, app));
-    l->running = true;
-    return OK;
-}
-
-static void await_maps(struct map_loading *l)
-{
-    if (l->running)
-        (void)pthread_join(l->thread, NULL);
-    l->running = false;
-}
-
-static enum err end_maps(struct app *app)
-{
-    struct map_loading *l = &app->map_loading;
-
-    await_maps(l);
-    return l->code == OK ? OK : err_restore(&l->why);
 }
 
 /* So that the first scan does not wait for the signer on a loop. An event that cannot be opened is told, and others go on. */
@@ -650,14 +565,14 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     TRY(rng_buffered_open(rng_system(), &app->rng));
     TRY(open_keyring(app));
     TRY(open_store(app));
-    TRY(begin_maps(app));
+    TRY(map_loading_begin(app->store, app->maps, &app->map_loading));
     TRY(open_signer(app)); /* the children have started meanwhile */
     TRY(open_log(app));
     TRY(admission_keys_new(&app->signer, app->clock, &app->admission_keys));
     TRY(open_courier(app));
     TRY(open_tls(app));
     TRY(open_api(app));
-    TRY(end_maps(app)); /* before anything is written */
+    TRY(map_loading_end(&app->map_loading)); /* before anything is written */
     TRY(open_writer(app));
     TRY(open_settlement(app));
     TRY(load_keys(app));
@@ -698,7 +613,7 @@ void app_close(struct app *app)
 {
     if (!app)
         return;
-    await_maps(&app->map_loading);
+    map_loading_await(&app->map_loading);
     if (app->api)
         api_drain(app->api); /* waiting requests are answered, so that the server can finish */
     if (app->server)
