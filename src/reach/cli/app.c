@@ -29,8 +29,6 @@ enum {
     LOOPS_NICE = -10, /* as the writer: a door whose loop waits behind it waits for a whole batch */
     SEQUENCE_EVERY_MS = 300, /* from beginning to beginning */
     ORIGIN_MAX = 300,
-    PLACES_PREPARED_MAX =
-        1 << 20, /* some 13 bytes each; the writer reads the others when it first needs them */
     EVENT_MEMORY_MAX = 1 << 20,
     HEAP_KEPT_BYTES = 16 << 20,
     MAPPED_FROM_BYTES = 4 << 20,
