@@ -20,17 +20,19 @@ static int64_t number(sqlite3 *db, const char *sql)
     return n;
 }
 
+/* The tickets of the order o, by the index that keeps a place's ticket alone. */
+#define TICKETS_OF_O                                                                               \
+    " FROM order_line l CROSS JOIN ticket t WHERE l.order_id = o.id AND t.event_no = o.event_no"   \
+    " AND t.place_no = l.place_no AND t.order_id = o.id"
+
 static void orders(sqlite3 *db, const struct promise *promises, size_t count, struct findings *f)
 {
     sqlite3_stmt *q;
 
-    if (sqlite3_prepare_v2(
-            db,
-            "SELECT status, (SELECT count(*) FROM order_line l CROSS JOIN ticket t "
-            "WHERE l.order_id = o.id AND t.event_no = o.event_no "
-            "AND t.place_no = l.place_no AND t.order_id = o.id AND t.status = 'valid')"
-            " FROM sale_order o WHERE o.id = ?1",
-            -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db,
+                           "SELECT status, (SELECT count(*)" TICKETS_OF_O " AND t.status = 'valid')"
+                           " FROM sale_order o WHERE o.id = ?1",
+                           -1, &q, NULL) != SQLITE_OK)
         die("check: %s", sqlite3_errmsg(db));
     for (size_t i = 0; i < count; i++) {
         struct order_id id;
@@ -58,10 +60,8 @@ static void rows(sqlite3 *db, struct findings *f)
     /* M1: captured or returned; issued and paid; postings of a booking sum to zero; the amounts are the lines'. */
     f->money = number(db, "SELECT count(*) FROM payment p WHERE captured_minor > 0 AND "
                           "refunded_minor = 0 AND NOT EXISTS"
-                          " (SELECT 1 FROM sale_order o CROSS JOIN order_line l CROSS JOIN ticket t"
-                          " WHERE o.id = p.order_id AND l.order_id = o.id AND t.event_no = "
-                          "o.event_no AND t.place_no = l.place_no AND t.order_id = o.id) AND NOT "
-                          "EXISTS"
+                          " (SELECT 1 FROM sale_order o WHERE o.id = p.order_id AND EXISTS "
+                          "(SELECT 1" TICKETS_OF_O ")) AND NOT EXISTS"
                           " (SELECT 1 FROM refund r WHERE r.payment_id = p.id)");
     f->money += number(
         db, "SELECT count(*) FROM ticket t WHERE status = 'valid' AND t.price_minor + t.fee_minor "
