@@ -6,6 +6,7 @@
 #include "ground/base/arena.h"
 #include "ground/base/clock.h"
 #include "ground/base/disk.h"
+#include "ground/base/fd.h"
 #include "ground/base/id.h"
 #include "ground/base/log.h"
 #include "ground/base/money.h"

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ground/base/fd.h"
+
 enum { PATH_BYTES_MAX = 512 };
 
 enum { TEMP_NAME_MAX = 280 };
@@ -17,12 +19,6 @@ enum { TEMP_NAME_MAX = 280 };
 struct system_disk {
     int dir_fd;
 };
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 static void sync_or_die(int fd)
 {
@@ -59,7 +55,7 @@ static enum err open_parent(struct system_disk *d, const char *path, bool make, 
 {
     char part[PATH_BYTES_MAX];
     const char *at = path, *slash;
-    AUTO(close_fd) int fd = -1;
+    AUTO(fd_close) int fd = -1;
 
     TRY(check_path(path));
     fd = openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -115,8 +111,8 @@ static enum err read_fd(int fd, const char *path, struct buf *out)
 
 static enum err system_read(void *self, const char *path, struct buf *out)
 {
-    AUTO(close_fd) int parent = -1;
-    AUTO(close_fd) int fd = -1;
+    AUTO(fd_close) int parent = -1;
+    AUTO(fd_close) int fd = -1;
     const char *name;
 
     TRY(open_parent(self, path, false, &parent, &name));
@@ -130,7 +126,7 @@ static enum err system_read(void *self, const char *path, struct buf *out)
 static enum err write_temp(int parent, const char *path, const char *temp, struct span content,
                            unsigned mode, int *ret_fd)
 {
-    AUTO(close_fd) int fd = -1;
+    AUTO(fd_close) int fd = -1;
 
     (void)unlinkat(parent, temp, 0);
     fd = openat(parent, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -151,8 +147,8 @@ static enum err temp_name(const char *name, char *out, size_t size)
 
 static enum err system_replace(void *self, const char *path, struct span content, unsigned mode)
 {
-    AUTO(close_fd) int parent = -1;
-    AUTO(close_fd) int fd = -1;
+    AUTO(fd_close) int parent = -1;
+    AUTO(fd_close) int fd = -1;
     const char *name;
     char temp[TEMP_NAME_MAX];
 
@@ -268,13 +264,13 @@ static enum err system_create_all(void *self, const struct disk_file *files, siz
         making[i] = (struct making){.fd = -1, .parent = -1};
     enum err e = make_all(self, files, count, mode, making);
     for (size_t i = 0; i < count; i++) {
-        close_fd(&making[i].fd);
+        fd_close(&making[i].fd);
         if (making[i].has_temp)
             (void)unlinkat(making[i].parent, making[i].temp, 0);
     }
     for (size_t i = 0; i < count; i++)
         if (!making[i].parent_shared)
-            close_fd(&making[i].parent);
+            fd_close(&making[i].parent);
     return e;
 }
 
@@ -285,7 +281,7 @@ static enum err system_create(void *self, const char *path, struct span content,
 
 static enum err open_dir(struct system_disk *d, const char *path, int *ret_fd)
 {
-    AUTO(close_fd) int parent = -1;
+    AUTO(fd_close) int parent = -1;
     const char *name = ".";
 
     if (strcmp(path, ".") != 0)
@@ -297,7 +293,7 @@ static enum err open_dir(struct system_disk *d, const char *path, int *ret_fd)
 
 static enum err system_append_open(void *self, const char *path, unsigned mode, int *ret_handle)
 {
-    AUTO(close_fd) int parent = -1;
+    AUTO(fd_close) int parent = -1;
     const char *name;
 
     TRY(open_parent(self, path, true, &parent, &name));
@@ -339,7 +335,7 @@ static void system_close(void *self, int handle)
 
 static enum err system_remove(void *self, const char *path)
 {
-    AUTO(close_fd) int parent = -1;
+    AUTO(fd_close) int parent = -1;
     const char *name;
 
     TRY(open_parent(self, path, false, &parent, &name));

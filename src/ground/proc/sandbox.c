@@ -13,11 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
+#include "ground/base/fd.h"
 
 static void filter_done(scmp_filter_ctx *filter)
 {
@@ -45,7 +41,7 @@ static void filter_done(scmp_filter_ctx *filter)
 static enum err allow_path(int ruleset, const char *path, uint64_t access, bool directory)
 {
     struct landlock_path_beneath_attr rule = {.allowed_access = access};
-    AUTO(close_fd)
+    AUTO(fd_close)
     int fd = open(path, O_PATH | O_CLOEXEC | (directory ? O_DIRECTORY : 0));
 
     ENSURE(fd >= 0, ERR_IO, "sandbox_failed", "Cannot open %s for the sandbox: %s", path,
@@ -70,7 +66,7 @@ static enum err confine_paths(const struct sandbox_spec *spec, bool *ret_landloc
     *ret_landlock = false;
     if (abi < 1)
         return OK; /* built without it, or switched off */
-    AUTO(close_fd)
+    AUTO(fd_close)
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0U);
     ENSURE(ruleset >= 0, ERR_IO, "sandbox_failed", "No Landlock ruleset: %s", strerror(errno));
     for (size_t i = 0; i < spec->write_dir_count; i++)

@@ -19,13 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REPORT_FD = 4, FD_SWEEP_MAX = 65536 };
+#include "ground/base/fd.h"
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
+enum { REPORT_FD = 4, FD_SWEEP_MAX = 65536 };
 
 /* From here to execve the child may call only what is safe after fork in a program with threads. */
 static void close_from(unsigned first)
@@ -120,11 +116,11 @@ enum err proc_spawn(const struct proc_spec *spec, struct proc_child *ret_child)
 
     ENSURE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, ERR_IO, "spawn_failed",
            "No socket pair: %s", strerror(errno));
-    AUTO(close_fd) int ours = pair[0];
-    AUTO(close_fd) int theirs = pair[1];
+    AUTO(fd_close) int ours = pair[0];
+    AUTO(fd_close) int theirs = pair[1];
     ENSURE(pipe2(report, O_CLOEXEC) == 0, ERR_IO, "spawn_failed", "No pipe: %s", strerror(errno));
-    AUTO(close_fd) int report_in = report[0];
-    AUTO(close_fd) int report_out = report[1];
+    AUTO(fd_close) int report_in = report[0];
+    AUTO(fd_close) int report_out = report[1];
 
     pid_t pid = fork();
     ENSURE(pid >= 0, ERR_IO, "spawn_failed", "No process: %s", strerror(errno));
@@ -146,7 +142,7 @@ enum err proc_wait(struct proc_child *child, int timeout_ms, int *ret_status)
 {
     int status = 0;
 
-    AUTO(close_fd) int pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0U);
+    AUTO(fd_close) int pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0U);
     ENSURE(pidfd >= 0, ERR_IO, "wait_failed", "Cannot watch the child: %s", strerror(errno));
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
     int n;

@@ -582,12 +582,6 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     return http_server_accept(app->server);
 }
 
-static void close_fd(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
-
 enum err app_open(const struct app_config *config, struct app **ret_app)
 {
     struct app *app = calloc(1, sizeof *app);
@@ -625,8 +619,8 @@ void app_close(struct app *app)
     sequencer_stop(app->sequencer_thread);
     courier_close(app->courier);
     http_server_close(app->server);
-    close_fd(app->http_fd);
-    close_fd(app->tls_fd);
+    fd_close(&app->http_fd);
+    fd_close(&app->tls_fd);
     api_free(app->api);
     tls_context_close(app->tls);
     admission_keys_free(app->admission_keys);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ground/base/fd.h"
 #include "ground/crypto/crypto.h"
 
 enum { PATH_MAX_HERE = 512, ETAG_MAX = 40, CODINGS = 3 };
@@ -141,12 +142,6 @@ static enum err load_file(struct http_files *f, int fd, size_t size, const char 
     return OK;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static void close_dir(DIR **dir)
 {
     if (*dir)
@@ -163,7 +158,7 @@ static enum err load_entry(struct http_files *f, int dir, const char *name, cons
 
     ENSURE(snprintf(child, sizeof child, "%s/%s", path, name) < (int)sizeof child, ERR_LIMIT,
            "web_files", "A web file's path is too long.");
-    AUTO(close_fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    AUTO(fd_close) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ELOOP)
         return OK; /* a symbolic link */
     ENSURE(fd >= 0 && fstat(fd, &st) == 0, ERR_IO, "web_file", "The web file %s cannot be read.",

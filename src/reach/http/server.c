@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ground/base/fd.h"
 #include "reach/http/inner.h"
 
 enum { BACKLOG = 4096, CSP_MAX = 4096 };
@@ -105,12 +106,6 @@ static socklen_t socket_address(struct http_address a, uint16_t port, struct soc
     return sizeof *v6;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 enum err http_listen(const char *host, uint16_t port, bool tls, int *ret_fd, uint16_t *ret_port)
 {
     struct http_address address;
@@ -121,7 +116,7 @@ enum err http_listen(const char *host, uint16_t port, bool tls, int *ret_fd, uin
     ENSURE(tls || http_address_is_loopback(address), ERR_INVALID, "plain_http",
            "Plain HTTP is served on loopback addresses only; %s needs TLS.", host);
     socklen_t len = socket_address(address, port, &at);
-    AUTO(close_fd) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    AUTO(fd_close) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ENSURE(fd >= 0, ERR_IO, "no_socket", "No socket for %s: %s.", host, strerror(errno));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (at.ss_family == AF_INET6)

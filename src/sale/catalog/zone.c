@@ -76,15 +76,9 @@ void zone_free(struct zone **z)
     *z = NULL;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 static enum err read_file(const char *path, struct buf *out)
 {
-    AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     uint8_t part[4096];
 
     ENSURE(fd >= 0, ERR_INVALID, "bad_time_zone", "This system does not know that time zone.");

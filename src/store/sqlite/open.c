@@ -15,18 +15,12 @@
 
 enum { PATH_BYTES_MAX = 4096, VALUE_BYTES_MAX = 64 << 20 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static enum err sync_parent(const char *path)
 {
     char copy[PATH_BYTES_MAX];
 
     TRY(span_to_text(span_text(path), copy, sizeof copy));
-    AUTO(close_fd) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(fd_close) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ENSURE(fd >= 0, ERR_IO, "cannot_open", "The directory of %s cannot be opened: %s.", path,
            strerror(errno));
     INVARIANT(fsync(fd) == 0, "a failed fsync cannot be repaired by a second one");
@@ -36,7 +30,7 @@ static enum err sync_parent(const char *path)
 enum err sqlite_make_file(const char *path, bool exclusive)
 {
     int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (exclusive ? O_EXCL : 0);
-    AUTO(close_fd) int fd = open(path, flags, 0600);
+    AUTO(fd_close) int fd = open(path, flags, 0600);
 
     ENSURE(fd >= 0 || errno != EEXIST, ERR_CONFLICT, "file_exists", "%s is there already.", path);
     ENSURE(fd >= 0, ERR_IO, "cannot_open", "%s cannot be opened: %s.", path, strerror(errno));
@@ -195,7 +189,7 @@ void sqlite_close(struct store_conn *c)
         return;
     sqlite_forget_statements(c);
     INVARIANT(sqlite3_close(c->db) == SQLITE_OK, "a connection is closed after its statements");
-    close_fd(&c->lock_fd);
+    fd_close(&c->lock_fd);
     free(c->pace);
     free(c);
 }

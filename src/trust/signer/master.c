@@ -12,12 +12,6 @@
 
 enum { MASTER_PATH_MAX = 1024 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /*
  * Why the group bits are not looked at below a credentials directory: systemd grants the service's user by an ACL, whose mask
  * stat shows as group bits.
@@ -28,7 +22,7 @@ static enum err read_key_file(const char *path, mode_t refused, struct secret32 
     struct stat st;
     uint8_t more;
 
-    AUTO(close_fd) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         FAIL(ERR_NOT_FOUND, "no_master_key", "There is no master key at %s.", path);
     ENSURE(fd >= 0 && fstat(fd, &st) == 0, ERR_IO, "no_master_key",
@@ -53,7 +47,7 @@ static enum err sync_dir_of(const char *path)
     ENSURE(n < sizeof dir, ERR_INVALID, "bad_path", "The master key's path is too long.");
     memcpy(dir, path, n);
     dir[n] = '\0';
-    AUTO(close_fd)
+    AUTO(fd_close)
     int fd = open(n ? dir : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ENSURE(fd >= 0 && fsync(fd) == 0, ERR_IO, "master_key_failed",
            "The master key could not be made durable: %s", strerror(errno));
@@ -64,7 +58,7 @@ static enum err create_key_file(const char *path)
 {
     AUTO(secret32_wipe) struct secret32 key;
 
-    AUTO(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    AUTO(fd_close) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     ENSURE(fd >= 0, ERR_IO, "master_key_failed", "The master key %s cannot be made: %s", path,
            strerror(errno));
     secret32_random(&key);

@@ -32,12 +32,6 @@ struct batch {
     size_t count;
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static void batch_free(struct batch **b)
 {
     if (!*b)
@@ -55,10 +49,10 @@ static void batch_free(struct batch **b)
  */
 static enum err take_lock(const char *dir, int *ret_fd)
 {
-    AUTO(close_fd) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(fd_close) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ENSURE(dir_fd >= 0, ERR_IO, "no_signer_dir", "The signer's directory %s: %s", dir,
            strerror(errno));
-    AUTO(close_fd) int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    AUTO(fd_close) int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     ENSURE(fd >= 0, ERR_IO, "no_lock", "The signer's lock cannot be opened: %s", strerror(errno));
     struct timespec step = {0, LOCK_STEP_MS * 1000000L};
     for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_STEP_MS) {
@@ -237,7 +231,7 @@ static void stop(struct signer *s, struct disk *disk, int lock)
     secret32_wipe(&s->log_head.key);
     secret_free(s);
     disk_close(disk);
-    close_fd(&lock);
+    fd_close(&lock);
 }
 
 int signer_main(int fd, const struct signer_config *config)
