@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ground/proc/spawn.h"
+
 void arguments_init(struct arguments *a, int count, char **words)
 {
     if (count > ARGUMENTS_MAX)
@@ -52,30 +54,14 @@ unsigned arguments_number(struct arguments *a, const char *option, unsigned othe
     return (unsigned)n;
 }
 
-/* build/bench/gatehouse-bench -> build/src/prog/gatehouse */
-static void beside(char *out)
-{
-    ssize_t n = readlink("/proc/self/exe", out, BENCH_PATH_MAX - 32);
-
-    if (n <= 0)
-        die("where is this program?");
-    out[n] = '\0';
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(out, '/');
-        if (slash)
-            *slash = '\0';
-    }
-    size_t len = strlen(out);
-    (void)snprintf(out + len, BENCH_PATH_MAX - len, "/src/prog/gatehouse");
-}
-
 const char *arguments_program(struct arguments *a)
 {
+    static const char *const built[] = {"../src/prog/gatehouse"};
     const char *given = arguments_text(a, "--program", NULL);
 
     if (given)
         return given;
-    beside(a->program);
+    must(proc_find(built, COUNT_OF(built), X_OK, a->program, sizeof a->program), "the server");
     return a->program;
 }
 

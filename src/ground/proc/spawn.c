@@ -90,7 +90,7 @@ static int read_report(int fd)
     return n == sizeof why ? (why ? why : EINVAL) : 0;
 }
 
-enum err proc_find(const char *const *places, size_t count, char *out, size_t size)
+enum err proc_find(const char *const *places, size_t count, int how, char *out, size_t size)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -102,7 +102,7 @@ enum err proc_find(const char *const *places, size_t count, char *out, size_t si
         slash[1] = '\0';
     for (size_t i = 0; i < count; i++) {
         int len = snprintf(out, size, "%s%s", self, places[i]);
-        if (len > 0 && (size_t)len < size && access(out, X_OK) == 0)
+        if (len > 0 && (size_t)len < size && access(out, how) == 0)
             return OK;
     }
     FAIL(ERR_NOT_FOUND, "no_program", "%s is not in %s%s%s", places[0], self,

@@ -30,10 +30,10 @@ struct proc_child {
 };
 
 /*
- * Another program of this source: the first of the places, each relative to the folder of this program, where one can be executed.
+ * What is installed with this program: the first of the places, each relative to its folder, that access(2) allows (X_OK for a program).
  * ERR_NOT_FOUND "no_program" names the first and the last.
  */
-RESULT proc_find(const char *const *places, size_t count, char *out, size_t size);
+RESULT proc_find(const char *const *places, size_t count, int how, char *out, size_t size);
 /* ERR_IO "spawn_failed" also when the program cannot be executed. */
 RESULT proc_spawn(const struct proc_spec *spec, struct proc_child *ret_child);
 /* Wait for its end; *ret_status as of waitpid. ERR_EXPIRED "still_running" after timeout_ms (-1: for ever). */

@@ -478,15 +478,17 @@ static void a_program_is_found_beside_this_one(void **state)
     (void)state;
 
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    assert_int_equal(proc_find(here, 2, path, sizeof path), OK);
+    assert_int_equal(proc_find(here, 2, X_OK, path, sizeof path), OK);
     assert_string_equal(path, self);
-    assert_int_equal(proc_find(missing, 2, path, sizeof path), ERR_NOT_FOUND);
+    assert_int_equal(proc_find(missing, 2, X_OK, path, sizeof path), ERR_NOT_FOUND);
     assert_string_equal(err_last()->slug, "no_program");
     assert_non_null(strstr(err_last()->detail, "no-such-program"));
     (void)snprintf(strrchr(self, '/'), 16, "/libproc.a");
     assert_int_equal(access(self, F_OK), 0);
-    assert_int_equal(proc_find(not_a_program, 1, path, sizeof path), ERR_NOT_FOUND);
-    assert_int_equal(proc_find(here, 2, small, sizeof small), ERR_NOT_FOUND);
+    assert_int_equal(proc_find(not_a_program, 1, X_OK, path, sizeof path), ERR_NOT_FOUND);
+    assert_int_equal(proc_find(not_a_program, 1, R_OK, path, sizeof path), OK);
+    assert_string_equal(path, self);
+    assert_int_equal(proc_find(here, 2, X_OK, small, sizeof small), ERR_NOT_FOUND);
 }
 
 static void without_a_sandbox_everything_works(void **state)

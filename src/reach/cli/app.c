@@ -184,7 +184,7 @@ static enum err start_child(const char *const *argv, const char *installed,
     const char *const places[] = {argv[0], installed};
     char program[INSTALL_PATH_MAX];
 
-    TRY(proc_find(places, COUNT_OF(places), program, sizeof program));
+    TRY(proc_find(places, COUNT_OF(places), X_OK, program, sizeof program));
     return proc_spawn(&(struct proc_spec){.path = program, .argv = argv}, ret_child);
 }
 
@@ -405,23 +405,14 @@ static enum err open_settlement(struct app *app)
 /* Pages: as set, else where the build and the package put them. */
 static void find_pages(struct app *app)
 {
-    static const char *const beside[] = {"/../../../web/dist", "/../share/gatehouse/pages"};
-    char program[512];
+    static const char *const beside[] = {"../../../web/dist", "../share/gatehouse/pages"};
 
     if (app->install->settings.pages_dir[0]) {
         install_path(app->install, app->install->settings.pages_dir, app->pages_dir);
         return;
     }
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; i < COUNT_OF(beside); i++) {
-        (void)snprintf(app->pages_dir, sizeof app->pages_dir, "%s%s", program, beside[i]);
-        if (access(app->pages_dir, R_OK) == 0)
-            return;
-    }
+    if (proc_find(beside, COUNT_OF(beside), R_OK, app->pages_dir, sizeof app->pages_dir) == OK)
+        return;
     app->pages_dir[0] = '\0';
     log_warn("no built pages were found: only the API is served");
 }

@@ -238,7 +238,7 @@ static enum err spawn_provider(struct demo *d)
     static const char *const places[] = {"gatehouse-sandbox", "sandbox/gatehouse-sandbox"};
     size_t n = 11;
 
-    TRY(proc_find(places, COUNT_OF(places), program, sizeof program));
+    TRY(proc_find(places, COUNT_OF(places), X_OK, program, sizeof program));
     (void)snprintf(listen_at, sizeof listen_at, "%s:%u", d->local ? LOOPBACK : EVERYWHERE,
                    d->sandbox_port);
     (void)snprintf(hook, sizeof hook, "http://" LOOPBACK ":%u/api/v1/provider/webhook", d->port);
