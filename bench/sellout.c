@@ -12,9 +12,8 @@ enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000, LOOK_US = 1000, BACKLOG_
 struct killer {
     struct rig *rig;
     const struct sale *sale;
-    int64_t killed_us; /* 0: it is up */
-    unsigned kills;
-    struct samples down; /* from the kill until it is ready again */
+    int64_t killed_us;    /* 0: it is up */
+    struct samples *down; /* from each kill until it is ready again */
 };
 
 static void kill_now(void *context);
@@ -27,9 +26,8 @@ static void await_ready(void *context)
         wire_after(k->rig->wire, LOOK_US, await_ready, k);
         return;
     }
-    samples_add(&k->down, now_us() - k->killed_us);
+    samples_add(k->down, now_us() - k->killed_us);
     k->killed_us = 0;
-    k->kills++;
     wire_after(k->rig->wire, KILL_FIRST_US + (int64_t)rng_below(rng_system(), KILL_EVERY_US),
                kill_now, k);
 }
@@ -60,8 +58,7 @@ static void kill_now(void *context)
 /* What goes on beside the sale. */
 struct beside {
     bool kill, backup;
-    unsigned kills;
-    struct samples down;
+    struct samples down; /* one of each kill */
     struct copying copying;
 };
 
@@ -82,7 +79,7 @@ static void write_violations(const struct sale *s, const struct stage *stage,
 
 static void sell(struct rig *r, struct sale *s, struct beside *beside)
 {
-    struct killer killer = {.rig = r, .sale = s};
+    struct killer killer = {.rig = r, .sale = s, .down = &beside->down};
     struct copies *copies = beside->backup ? copies_begin(&r->world) : NULL;
 
     sale_begin(s);
@@ -90,16 +87,14 @@ static void sell(struct rig *r, struct sale *s, struct beside *beside)
         wire_after(r->wire, KILL_FIRST_US, kill_now, &killer);
     while (sale_running(s) || killer.killed_us)
         wire_turn(r->wire, 1000);
-    beside->kills = killer.kills;
-    beside->down = killer.down;
     if (copies)
         copies_end(copies, &beside->copying);
 }
 
 static void write_beside(struct beside *b, struct json_writer *w)
 {
-    json_w_kv_i64(w, "kills", b->kills);
-    if (b->kills)
+    json_w_kv_i64(w, "kills", (int64_t)b->down.count);
+    if (b->down.count)
         samples_write(&b->down, w, "down");
     if (!b->backup)
         return;

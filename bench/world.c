@@ -193,20 +193,24 @@ void world_begin(struct world *w)
     w->pid = running = start(w->program, arguments, &w->out);
 }
 
-bool world_ready(struct world *w)
+static bool ready_within(struct world *w, int wait_ms)
 {
-    if (!read_ready(w, 0))
+    if (!read_ready(w, wait_ms))
         return false;
     take_ready(w);
     return true;
 }
 
+bool world_ready(struct world *w)
+{
+    return ready_within(w, 0);
+}
+
 void world_start(struct world *w)
 {
     world_begin(w);
-    while (!read_ready(w, 100))
+    while (!ready_within(w, 100))
         ;
-    take_ready(w);
 }
 
 /* A free port below those the kernel hands out: it must be known before the server starts, and stay when it starts again. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gatehouse-courier - the only process that calls out; gatehouse serve starts it. */
-#include "ground/base/log.h"
 #include "ground/proc/spawn.h"
 #include "reach/cli/options.h"
 #include "reach/courier/courier.h"
@@ -13,6 +12,5 @@ int main(int argc, char **argv)
     options_read(argc, argv, "Usage: gatehouse-courier --of VERSION (started by gatehouse serve)\n",
                  specs, COUNT_OF(specs), NULL, 0, NULL);
     options_of_same_version(of);
-    log_setup(LOG_INFO, "courier");
     return courier_main(PROC_CHILD_FD);
 }

@@ -54,11 +54,10 @@ struct http_limits {
 
 struct http_config {
     struct http_listener listeners[HTTP_LISTENERS_MAX];
-    int sockets
-        [HTTP_LISTENERS_MAX]; /* theirs, of http_listen, the server's from now on; 0: it listens itself */
+    /* Theirs, of http_listen; the server's from now on. 0: it listens itself. */
+    int sockets[HTTP_LISTENERS_MAX];
     size_t listener_count;
-    bool
-        accepts_later; /* not before http_server_accept: the handlers need something that is made after the server */
+    bool accepts_later; /* at http_server_accept, when what the handlers need is there */
     unsigned loops;
     unsigned
         quick_loops; /* for connections that were hurried (http_hurry); 0: they stay where they are */

@@ -143,11 +143,11 @@ static void take_sockets(struct http_server *server)
 {
     const struct http_config *config = &server->config;
 
-    for (; server->bound_count < config->listener_count; server->bound_count++) {
-        const struct http_listener *l = &config->listeners[server->bound_count];
-        int fd = config->sockets[server->bound_count];
-        server->bound[server->bound_count] = (struct http_bound){
-            .source = {SOURCE_LISTENER, fd ? fd : -1}, .port = l->port, .tls = l->tls};
+    for (size_t i = 0; i < config->listener_count && i < HTTP_LISTENERS_MAX; i++) {
+        const struct http_listener *l = &config->listeners[i];
+        int fd = config->sockets[i] ? config->sockets[i] : -1;
+        server->bound[server->bound_count++] =
+            (struct http_bound){.source = {SOURCE_LISTENER, fd}, .port = l->port, .tls = l->tls};
     }
 }
 
@@ -226,10 +226,10 @@ static enum err setup(struct http_server *server)
     const struct http_config *config = &server->config;
     const struct http_limits *l = &config->limits;
 
-    INVARIANT(config->listener_count <= HTTP_LISTENERS_MAX, "listeners fit");
     take_sockets(server);
     ENSURE(config->handle && config->clock && config->rng && config->loops >= 1 &&
                config->loops <= HTTP_LOOPS_MAX && config->quick_loops <= HTTP_LOOPS_MAX &&
+               config->listener_count <= HTTP_LISTENERS_MAX &&
                config->trusted_count <= HTTP_TRUSTED_MAX && l->rate_min > 0 &&
                l->connections_max > 0 && strlen(config->csp) <= CSP_MAX,
            ERR_INVALID, "bad_config", "The server's settings contradict themselves.");
