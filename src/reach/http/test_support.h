@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "ground/base/base.h"
+#include "ground/base/test_eventually.h"
 #include "ground/base/thread.h"
 #include "reach/http/http.h"
 
@@ -132,16 +133,5 @@ static inline int count_of(const char *text, const char *part)
         n++;
     return n;
 }
-
-/* Look at something until it is so; fails the test when it does not become so. */
-#define EVENTUALLY(condition)                                                                      \
-    do {                                                                                           \
-        int64_t until_ = clock_mono_ms(clock_system()) + PATIENCE_MS;                              \
-        while (!(condition)) {                                                                     \
-            if (clock_mono_ms(clock_system()) > until_)                                            \
-                fail_msg("never became true: %s", #condition);                                     \
-            (void)poll(NULL, 0, 2);                                                                \
-        }                                                                                          \
-    } while (0)
 
 #endif

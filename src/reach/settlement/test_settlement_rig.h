@@ -8,11 +8,11 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "ground/base/test_eventually.h"
 #include "ground/proc/spawn.h"
 #include "reach/courier/fetch.h"
 #include "reach/settlement/settlement.h"
@@ -37,16 +37,6 @@ static struct world {
     int64_t account_no;
     const char *origin;
 } w;
-
-#define EVENTUALLY(condition)                                                                      \
-    do {                                                                                           \
-        int64_t until_ = clock_mono_ms(clock_system()) + PATIENCE_MS;                              \
-        while (!(condition)) {                                                                     \
-            if (clock_mono_ms(clock_system()) > until_)                                            \
-                fail_msg("never became true: %s", #condition);                                     \
-            (void)poll(NULL, 0, 3);                                                                \
-        }                                                                                          \
-    } while (0)
 
 /* --- The provider ---------------------------------------------------------------------------------------------------- */
 
