@@ -2,10 +2,38 @@
 #include "ground/encode/json.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-struct json_doc; /* is a json_t: the name outside, so that jansson.h stays in this folder */
+#include "ground/base/arena.h"
+
+enum { MEMORY_PER_BYTE = 256, MEMORY_LEAST = 64 * 1024 };
+
+/* All of it, this struct too, lies in its arena: gone at once, and wiped, since bodies hold passwords. */
+struct json_doc {
+    struct arena arena;
+    json_t *root;
+};
+
+/* Of the document that this thread is parsing: jansson's allocator knows no context. */
+static _Thread_local struct arena *parsing;
+
+static void *take_memory(size_t size)
+{
+    INVARIANT(parsing, "jansson allocates only while a document is parsed");
+    return arena_alloc(parsing, size);
+}
+
+static void leave_memory(void *memory)
+{
+    (void)memory; /* it goes with the document */
+}
+
+static void use_arenas(void)
+{
+    json_set_alloc_funcs(take_memory, leave_memory);
+}
 
 /* Why: jansson recurses once a level and allows 2,048; the depth is bounded here before it sees a byte. */
 static enum err check_depth(struct span text)
@@ -34,26 +62,39 @@ static enum err check_depth(struct span text)
 
 enum err json_parse(struct span text, size_t max_bytes, struct json_doc **ret_doc)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    AUTO(arena_done) struct arena arena = {0};
     json_error_t why;
 
     ENSURE(text.len <= max_bytes, ERR_LIMIT, "too_large", "JSON of at most %zu bytes.", max_bytes);
     ENSURE(text.len > 0, ERR_INVALID, "bad_json", "JSON is missing.");
     TRY(check_depth(text));
-    json_t *root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
-    if (!root) {
+    arena_init(&arena, text.len * MEMORY_PER_BYTE + MEMORY_LEAST);
+    INVARIANT(pthread_once(&once, use_arenas) == 0, "the control is valid");
+    struct json_doc *doc = arena_alloc(&arena, sizeof *doc);
+    ENSURE(doc, ERR_NOMEM, "no_memory", "No memory for the document.");
+    parsing = &arena;
+    doc->root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
+    parsing = NULL;
+    if (!doc->root) {
         ENSURE(json_error_code(&why) != json_error_out_of_memory, ERR_NOMEM, "no_memory",
                "No memory for the document.");
         /* Why: the parser's own words quote the input; the position is enough. */
         FAIL(ERR_INVALID, "bad_json", "Not valid JSON at line %d, column %d.", why.line,
              why.column);
     }
-    *ret_doc = (struct json_doc *)root;
+    doc->arena = arena;
+    arena.chunks = NULL;
+    *ret_doc = doc;
     return OK;
 }
 
 void json_doc_free(struct json_doc **doc)
 {
-    json_decref((json_t *)*doc);
+    if (*doc) {
+        struct arena arena = (*doc)->arena;
+        arena_done(&arena);
+    }
     *doc = NULL;
 }
 
@@ -165,12 +206,12 @@ static enum err as_object(const json_t *v, const char *pointer, struct json_obje
 
 enum err json_root(const struct json_doc *doc, struct json_object *ret_object)
 {
-    return as_object((const json_t *)doc, "#", ret_object);
+    return as_object(doc->root, "#", ret_object);
 }
 
 enum err json_root_array(const struct json_doc *doc, size_t count_max, struct json_array *ret_array)
 {
-    return as_array((const json_t *)doc, "#", count_max, ret_array);
+    return as_array(doc->root, "#", count_max, ret_array);
 }
 
 /* --- members ------------------------------------------------------------------------------------------------------- */

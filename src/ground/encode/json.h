@@ -15,7 +15,7 @@
  *
  * Invariants:
  *   J1  a document was at most max_bytes long, nested at most JSON_DEPTH_MAX, valid UTF-8, without NUL, without duplicate
- *       members, and without numbers that overflow. The memory it takes is at most about 120 times its length.
+ *       members, and without numbers that overflow. The memory it takes is at most 256 times its length and 64 kB; it is wiped.
  *   J2  written text never holds <, >, &, U+2028 or U+2029 unescaped, so that it may stand inside a script element.
  */
 #include <stdbool.h>

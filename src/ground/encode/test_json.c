@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,36 @@ static void depth_and_size_are_bounded(void **state)
     check_failed(json_parse(SPAN_LIT("[1,2]"), 4, &doc), ERR_LIMIT, "too_large", "");
     assert_null(doc);
     free(deep);
+}
+
+/* A document has memory by its length: these take the most of it a byte. */
+static void documents_of_many_small_values_are_read(void **state)
+{
+    static const char *const items[] = {"{}", "[]", "1", "0.5", "\"\"", "[{}]", "{\"\":{}}"};
+    size_t size = 1 << 18;
+    char *text = malloc(size);
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < COUNT_OF(items); i++) {
+        struct span item = span_text(items[i]);
+        size_t at = 0;
+        text[at++] = '[';
+        while (at + item.len + 2 < size) {
+            memcpy(text + at, item.data, item.len);
+            at += item.len;
+            text[at++] = ',';
+        }
+        text[at - 1] = ']';
+        assert_int_equal(parse_only(span_of(text, at)), OK);
+    }
+    size_t at = 0;
+    text[at++] = '{';
+    for (unsigned i = 0; at + 16 < size; i++)
+        at += (size_t)sprintf(text + at, "\"%x\":{},", i);
+    text[at - 1] = '}';
+    assert_int_equal(parse_only(span_of(text, at)), OK);
+    free(text);
 }
 
 static void getters_take_what_is_expected(void **state)
@@ -345,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_documents_are_refused),
         cmocka_unit_test(depth_and_size_are_bounded),
+        cmocka_unit_test(documents_of_many_small_values_are_read),
         cmocka_unit_test(getters_take_what_is_expected),
         cmocka_unit_test(errors_name_the_member),
         cmocka_unit_test(unknown_members_are_named_safely),
