@@ -214,6 +214,26 @@ enum err store_session_each(struct store_tx *tx, int64_t account_no,
     return store_rows_end(&rows);
 }
 
+enum err store_session_some(struct store_tx *tx, size_t looks,
+                            enum err (*visit)(void *context, const uint8_t token_hash[32],
+                                              const struct session_row *row),
+                            void *context)
+{
+    AUTO(store_rows_done) struct store_rows rows = {0};
+    struct session_row row;
+    enum err e = OK;
+
+    TRY(store_query(tx, SQL_session_some, SQL_ARGS(sv_int((int64_t)looks)), &rows));
+    while (e == OK && store_next(&rows)) {
+        struct span hash = store_blob(&rows, 8);
+        INVARIANT(hash.len == 32, "the schema knows how long it is");
+        read_session(&rows, &row);
+        e = visit(context, hash.data, &row);
+    }
+    TRY(e);
+    return store_rows_end(&rows);
+}
+
 enum err store_session_touch(struct store_tx *tx, struct session_id id, int64_t least_ms)
 {
     AUTO(store_rows_done) struct store_rows rows = {0};

@@ -76,6 +76,11 @@ RESULT store_session_by_id(struct store_tx *tx, struct session_id id, struct ses
 RESULT store_session_each(struct store_tx *tx, int64_t account_no,
                           bool (*visit)(void *context, const struct session_row *row),
                           void *context);
+/* Calls visit for some, in no order: those that are found among `looks` rows. Its error ends it. */
+RESULT store_session_some(struct store_tx *tx, size_t looks,
+                          enum err (*visit)(void *context, const uint8_t token_hash[32],
+                                            const struct session_row *row),
+                          void *context);
 /* Seen now, unless it was last seen at or before least_ms. */
 RESULT store_session_touch(struct store_tx *tx, struct session_id id, int64_t least_ms);
 RESULT store_session_end(struct store_tx *tx, int64_t account_no, struct session_id id,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_cache - sets of WAYS places, found by the token's hash; a change voids them by the account's stamp. */
+/*
+ * session_cache - sets of WAYS ways to a place, found by the token's hash; a change voids them by the account's stamp. A way gets the
+ * next place when it first needs one and keeps it, so that the memory of few sessions lies together.
+ */
 #include "trust/auth/session_cache.h"
 
 #include <pthread.h>
@@ -9,6 +12,11 @@
 #include "trust/auth/inner.h"
 
 enum { WAYS = 8, LOCKS = 64 };
+
+struct way {
+    uint32_t tag; /* of the token's hash */
+    uint32_t at;  /* places[at - 1]; 0: none yet */
+};
 
 struct place {
     bool taken;
@@ -23,7 +31,9 @@ struct place {
 struct session_cache {
     struct stamps stamps;
     size_t set_count;
-    struct place *places; /* set_count sets of WAYS */
+    struct way *ways; /* set_count sets of WAYS; a set's lock guards them and their places */
+    struct place *places;
+    _Atomic uint32_t given; /* of the places */
     pthread_mutex_t locks[LOCKS];
 };
 
@@ -36,13 +46,16 @@ enum err session_cache_new(size_t sessions, struct session_cache **ret_cache)
     while (sets * WAYS < sessions)
         sets *= 2;
     struct session_cache *c = calloc(1, sizeof *c);
+    struct way *ways = calloc(sets * WAYS, sizeof *ways);
     struct place *places = calloc(sets * WAYS, sizeof *places);
-    if (!c || !places) {
+    if (!c || !ways || !places) {
         free(c);
+        free(ways);
         free(places);
         FAIL(ERR_NOMEM, "no_memory", "No memory for sessions.");
     }
     c->set_count = sets;
+    c->ways = ways;
     c->places = places;
     for (size_t i = 0; i < LOCKS; i++)
         INVARIANT(pthread_mutex_init(&c->locks[i], NULL) == 0, "a mutex can be made");
@@ -60,10 +73,11 @@ void session_cache_free(struct session_cache *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; i < c->set_count * WAYS; i++)
+    for (size_t i = 0; i < c->given; i++)
         clear(&c->places[i]);
     for (size_t i = 0; i < LOCKS; i++)
         pthread_mutex_destroy(&c->locks[i]);
+    free(c->ways);
     free(c->places);
     free(c);
 }
@@ -100,28 +114,55 @@ static size_t set_of(const struct session_cache *c, const uint8_t hash[SHA256_BY
     return get_u64be(hash) % c->set_count;
 }
 
+static uint32_t tag_of(const uint8_t hash[SHA256_BYTES])
+{
+    return get_u32be(hash + 8);
+}
+
+static struct place *place_at(const struct session_cache *c, const struct way *w)
+{
+    return w->at ? &c->places[w->at - 1] : NULL;
+}
+
 static struct place *place_of(struct session_cache *c, size_t set, const uint8_t *hash)
 {
-    struct place *places = &c->places[set * WAYS];
+    const struct way *ways = &c->ways[set * WAYS];
 
-    for (size_t i = 0; i < WAYS; i++)
-        if (places[i].taken && memcmp(places[i].hash, hash, SHA256_BYTES) == 0)
-            return &places[i];
+    for (size_t i = 0; i < WAYS; i++) {
+        struct place *p = ways[i].tag == tag_of(hash) ? place_at(c, &ways[i]) : NULL;
+        if (p && p->taken && memcmp(p->hash, hash, SHA256_BYTES) == 0)
+            return p;
+    }
     return NULL;
 }
 
-/* An empty one, one that is void, or the one that was longest not asked for. */
-static struct place *place_to_take(struct session_cache *c, size_t set)
+/* One that is empty or void, a new one, or the one that was longest not asked for. */
+static struct way *way_to_take(struct session_cache *c, size_t set)
 {
-    struct place *places = &c->places[set * WAYS], *oldest = places;
+    struct way *ways = &c->ways[set * WAYS], *best = NULL, *without = NULL;
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (!places[i].taken || !is_current(c, &places[i]))
-            return &places[i];
-        if (places[i].used_ms < oldest->used_ms)
-            oldest = &places[i];
+        const struct place *p = place_at(c, &ways[i]);
+        if (!p) {
+            without = &ways[i];
+            continue;
+        }
+        if (!p->taken || !is_current(c, p))
+            return &ways[i];
+        if (!best || p->used_ms < place_at(c, best)->used_ms)
+            best = &ways[i];
     }
-    return oldest;
+    return without ? without : best;
+}
+
+static struct place *place_to_take(struct session_cache *c, size_t set, const uint8_t *hash)
+{
+    struct way *w = way_to_take(c, set);
+
+    if (!w->at)
+        w->at = atomic_fetch_add(&c->given, 1) + 1;
+    w->tag = tag_of(hash);
+    return place_at(c, w);
 }
 
 static void copy_grants(const struct place *p, int64_t now_ms, struct access *ret_access)
@@ -176,7 +217,7 @@ static void remember(struct session_cache *c, const uint8_t hash[SHA256_BYTES], 
     if (p && p->mark.at > mark.at) { /* somebody read later */
         free(grants);
     } else {
-        p = p ? p : place_to_take(c, set);
+        p = p ? p : place_to_take(c, set, hash);
         clear(p);
         *p = (struct place){.taken = true,
                             .row = *row,
@@ -202,4 +243,32 @@ enum err session_cache_load(struct session_cache *c, struct stamp_mark mark, str
     if (store_sees_durable(tx))
         remember(c, hash, store_now_ms(tx), mark, &row, ret_access);
     return OK;
+}
+
+struct filling {
+    struct session_cache *cache;
+    struct stamp_mark mark;
+    struct store_tx *tx;
+};
+
+static enum err fill_one(void *context, const uint8_t hash[SHA256_BYTES],
+                         const struct session_row *row)
+{
+    struct filling *f = context;
+    int64_t now_ms = store_now_ms(f->tx);
+    struct access access;
+
+    if (!session_is_live(row, now_ms))
+        return OK;
+    TRY(access_load(f->tx, row->account_no, &access));
+    remember(f->cache, hash, now_ms, f->mark, row, &access);
+    return OK;
+}
+
+enum err session_cache_fill(struct session_cache *c, struct stamp_mark mark, struct store_tx *tx,
+                            size_t looks)
+{
+    struct filling f = {c, mark, tx};
+
+    return store_sees_durable(tx) ? store_session_some(tx, looks, fill_one, &f) : OK;
 }

@@ -48,6 +48,12 @@ bool session_cache_unchanged(const struct session_cache *c, int64_t account_no,
 RESULT session_cache_load(struct session_cache *c, struct stamp_mark mark, struct store_tx *tx,
                           struct span token, struct session *ret_session,
                           struct access *ret_access);
+/*
+ * At a start, when everybody comes back at once: remember sessions before they are asked for, those among the first `looks` rows. tx and mark
+ * as above.
+ */
+RESULT session_cache_fill(struct session_cache *c, struct stamp_mark mark, struct store_tx *tx,
+                          size_t looks);
 /* What the writer committed; before any answer to it. On the writer thread. */
 void session_cache_committed(struct session_cache *c, const struct store_note *notes, size_t count);
 

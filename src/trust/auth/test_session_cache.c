@@ -303,6 +303,56 @@ static void others_are_not_forgotten_unless_all_are_meant(void **state)
     assert_false(remembered(bob.token));
 }
 
+static enum err fill(size_t looks)
+{
+    struct stamp_mark mark = session_cache_mark(cache);
+    struct store_tx *tx;
+
+    TRY(store_read_begin(f.t.reader, &tx));
+    enum err e = session_cache_fill(cache, mark, tx, looks);
+    store_read_end(tx);
+    return e;
+}
+
+static void sessions_are_remembered_before_they_are_asked_for(void **state)
+{
+    (void)state;
+    struct step staff = {.account_no = account("ada@example.org")},
+                s = {.account_no = account("bob@example.org")};
+    struct session_opened of_staff = session_of(staff.account_no, 1),
+                          of_fan = session_of(s.account_no, 1), over = session_of(s.account_no, 1);
+
+    give(&staff, 0);
+    s.session = over.id;
+    change(do_session_end, &s);
+    assert_ok(fill(100));
+    assert_true(remembered(of_fan.token));
+    assert_int_equal(found.account_no, s.account_no);
+    assert_int_equal(may.count, 0);
+    assert_true(remembered(of_staff.token));
+    assert_int_equal(may.count, 1);
+    assert_false(remembered(over.token));
+    /* A change after it counts as after any other look. */
+    s.session = of_fan.id;
+    change(do_session_end, &s);
+    assert_false(remembered(of_fan.token));
+}
+
+static void only_as_many_rows_are_looked_at_as_is_said(void **state)
+{
+    struct session_opened opened[5];
+    size_t kept = 0;
+
+    (void)state;
+    int64_t no = account("ada@example.org");
+    for (size_t i = 0; i < COUNT_OF(opened); i++)
+        opened[i] = session_of(no, 1);
+    assert_ok(fill(3));
+    for (size_t i = 0; i < COUNT_OF(opened); i++)
+        kept += remembered(opened[i].token);
+    assert_int_equal(kept, 3);
+}
+
 static void who_is_crowded_out_is_asked_of_the_store(void **state)
 {
     static char tokens[2000][AUTH_TOKEN_TEXT];
@@ -413,6 +463,8 @@ int main(void)
         T(a_session_asks_to_be_touched_once_a_minute),
         T(what_was_read_before_a_change_is_not_remembered_after_it),
         T(others_are_not_forgotten_unless_all_are_meant),
+        T(sessions_are_remembered_before_they_are_asked_for),
+        T(only_as_many_rows_are_looked_at_as_is_said),
         T(who_is_crowded_out_is_asked_of_the_store),
         T(no_reader_meets_a_session_whose_end_was_told),
     };
