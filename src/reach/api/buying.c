@@ -392,17 +392,20 @@ static enum err wait_for_change(struct call *c, const struct order_row *o,
     return OK;
 }
 
-/* Where it can be paid is not known after a start, or when too many offers waited: whoever looks has it asked for. */
-static void ask_provider(struct call *c, const struct order_row *o, bool came_back)
+/*
+ * Where it can be paid is not known after a start, or when too many offers waited: whoever looks has it asked for. False when too many
+ * look: nothing will come, and the buyer must look again.
+ */
+static bool ask_provider(struct call *c, const struct order_row *o, bool came_back)
 {
     char url[STRIPE_URL_MAX];
 
     if (o->status != ORDER_AWAITING)
-        return;
+        return true;
     if (came_back)
-        settlement_ask_now(c->api->settlement, o->id);
-    else if (o->cancel_ms == 0 && !shape_order_page(c->api, o, url))
-        settlement_want_page(c->api->settlement, o->id);
+        return settlement_ask_now(c->api->settlement, o->id);
+    return o->cancel_ms != 0 || shape_order_page(c->api, o, url) ||
+           settlement_want_page(c->api->settlement, o->id);
 }
 
 enum err api_order_get_one(struct call *c)
@@ -423,9 +426,8 @@ enum err api_order_get_one(struct call *c)
         return OK;
     TRY(call_snapshot(c));
     TRY(own_order(c, id, &order));
-    if (ask || !fresh)
-        ask_provider(c, &order, ask);
-    TRY(wait_for_change(c, &order, &wish));
+    if ((!ask && fresh) || ask_provider(c, &order, ask))
+        TRY(wait_for_change(c, &order, &wish));
     return c->waiting ? OK : answer_order(c, 200, &order);
 }
 

@@ -9,7 +9,7 @@
 #include "reach/settlement/checkouts.h"
 #include "reach/settlement/settlement.h"
 
-enum { ASKED_MAX = 256, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024 };
+enum { ASKED_MAX = 4096, ASKED_BUCKETS = 4096, OFFERS_MAX = 1024, FLIGHT_BUCKETS = 1024 };
 
 enum question { ASK_CREATE, ASK_STATE, ASK_EXPIRE, ASK_REFUND };
 
@@ -51,6 +51,14 @@ struct flight {
     bool ask_soon; /* the thread is to send the question; under the lock */
 };
 
+/* An order whose buyer came back, or waits for its page. */
+struct asked {
+    struct order_id order;
+    int64_t at_ms;  /* monotonic */
+    bool page;      /* only if its page is not known */
+    uint64_t older; /* as asked_newest: the one before in its bucket */
+};
+
 /* A first attempt that was committed just now. */
 struct offer {
     struct payment_row attempt;
@@ -81,13 +89,9 @@ struct settlement {
     struct flight *spare;            /* at most SETTLEMENT_CALLS_MAX with those in flight */
     struct offer offers[OFFERS_MAX]; /* a ring */
     size_t offers_first, offer_count;
-    struct {
-        struct order_id order;
-        int64_t at_ms; /* monotonic */
-        bool page;     /* only if its page is not known */
-        bool done;
-    } asked[ASKED_MAX]; /* orders whose buyers came back, a ring */
-    size_t asked_next;
+    struct asked asked[ASKED_MAX];        /* a ring; those before asked_first are done */
+    uint64_t asked_first, asked_end;      /* counted from the start */
+    uint64_t asked_newest[ASKED_BUCKETS]; /* one more than its count; 0: none */
 
     /* the thread's */
     int64_t swept_ms, looked_ms;

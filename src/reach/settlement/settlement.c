@@ -21,6 +21,41 @@ static int64_t mono(void)
     return clock_mono_ms(clock_system());
 }
 
+/* --- Who asks -------------------------------------------------------------------------------------------------------- */
+
+static uint64_t *asked_bucket(struct settlement *s, struct order_id order)
+{
+    return &s->asked_newest[get_u16be(&order.b[ID_BYTES - 2]) % ASKED_BUCKETS];
+}
+
+/* Under the lock. It waits for its turn, or had it a moment ago. */
+static bool is_asked(struct settlement *s, struct order_id order, bool page, int64_t now_ms)
+{
+    uint64_t next;
+
+    for (uint64_t n = *asked_bucket(s, order); n > 0 && n + ASKED_MAX > s->asked_end; n = next) {
+        const struct asked *a = &s->asked[(n - 1) % ASKED_MAX];
+        next = a->older;
+        if (n - 1 < s->asked_first && now_ms - a->at_ms >= ASK_AGAIN_MS)
+            return false; /* nor is any before it */
+        if (order_id_eq(a->order, order) && (page || !a->page))
+            return true;
+    }
+    return false;
+}
+
+/* Under the lock. Nobody is pushed out who was first. */
+static bool ask(struct settlement *s, struct order_id order, bool page, int64_t now_ms)
+{
+    uint64_t *newest = asked_bucket(s, order);
+
+    if (s->asked_end - s->asked_first == ASKED_MAX)
+        return false;
+    s->asked[s->asked_end % ASKED_MAX] = (struct asked){order, now_ms, page, *newest};
+    *newest = ++s->asked_end;
+    return true;
+}
+
 /* --- Payments and refunds -------------------------------------------------------------------------------------------- */
 
 static void fail_attempt(struct flight *f, bool again)
@@ -28,6 +63,21 @@ static void fail_attempt(struct flight *f, bool again)
     f->again = again;
     f->wait_ms = 0;
     flight_submit(f, DEED_FAILED);
+}
+
+/* Who waits for its page does not ask again: it has its turn at the next look, when the courier has too much now. */
+static void ask_to_create(struct settlement *s, struct flight *f, const struct payment_row *p)
+{
+    bool page = !f->due;
+
+    f->question = ASK_CREATE;
+    if (flight_ask(f, p, NULL) != ERR_BUSY || !page)
+        return;
+    pthread_mutex_lock(&s->lock);
+    bool taken = ask(s, p->order, true, mono());
+    pthread_mutex_unlock(&s->lock);
+    if (!taken)
+        log_warn("too many wait for a page of the payment provider");
 }
 
 /* The session is not known here. */
@@ -41,8 +91,7 @@ static void drive_unknown(struct settlement *s, struct flight *f, const struct p
     } else if (p->created_ms + STRIPE_KEY_KEPT_MS <= now_ms) {
         flight_submit(f, DEED_OVER);
     } else if (s->config.provider) {
-        f->question = ASK_CREATE;
-        (void)flight_ask(f, p, NULL);
+        ask_to_create(s, f, p);
     } else {
         flight_later(f, 0);
     }
@@ -160,20 +209,12 @@ static enum err drive_chosen(struct settlement *s)
 /* --- Buyers who came back -------------------------------------------------------------------------------------------- */
 
 /* While there is room for its flight. */
-static bool next_asked(struct settlement *s, struct order_id *ret_order, bool *ret_page)
+static bool next_asked(struct settlement *s, struct asked *ret)
 {
-    bool found = false;
-
     pthread_mutex_lock(&s->lock);
-    bool room = s->flight_count < s->config.calls_max;
-    for (size_t i = 0; i < ASKED_MAX && !found && room; i++) {
-        found = s->asked[i].at_ms != 0 && !s->asked[i].done;
-        if (found) {
-            *ret_order = s->asked[i].order;
-            *ret_page = s->asked[i].page;
-            s->asked[i].done = true;
-        }
-    }
+    bool found = s->asked_first < s->asked_end && s->flight_count < s->config.calls_max;
+    if (found)
+        *ret = s->asked[s->asked_first++ % ASKED_MAX];
     pthread_mutex_unlock(&s->lock);
     return found;
 }
@@ -181,21 +222,20 @@ static bool next_asked(struct settlement *s, struct order_id *ret_order, bool *r
 static enum err choose_asked(struct settlement *s, struct store_tx *tx)
 {
     char url[STRIPE_URL_MAX];
-    struct order_id order;
     struct payment_row p;
-    bool page;
+    struct asked asked;
 
-    while (next_asked(s, &order, &page)) {
-        bool known = settlement_page(s, order, url);
-        if (page && known)
+    while (next_asked(s, &asked)) {
+        bool known = settlement_page(s, asked.order, url);
+        if (asked.page && known)
             continue;
-        enum err e = store_payment_newest(tx, order, &p);
+        enum err e = store_payment_newest(tx, asked.order, &p);
         if (e == ERR_NOT_FOUND)
             continue;
         TRY(e);
         bool waits = !known && (p.attempt > 1 || p.tries > 0) && p.next_ms > store_now_ms(tx);
         if (p.state == PAYMENT_OPEN && !waits) /* the provider said when to come again */
-            choose(s, p.id.b, false, page);
+            choose(s, p.id.b, false, asked.page);
     }
     return OK;
 }
@@ -355,8 +395,8 @@ static void drive_offers(struct settlement *s)
             fail_attempt(f, false);
     }
     s->courier_busy = e == ERR_BUSY;
-    if (s->courier_busy && !put_back(s, &o))
-        settlement_want_page(s, o.attempt.order);
+    if (s->courier_busy && !put_back(s, &o) && !settlement_want_page(s, o.attempt.order))
+        log_warn("too many wait for a page of the payment provider");
 }
 
 static enum err look(struct settlement *s)
@@ -573,42 +613,29 @@ bool settlement_offer(struct settlement *s, const struct payment_row *attempt, i
     return room || out;
 }
 
-/* Until the next look, when it was not asked for a moment ago. */
-static void ask_for(struct settlement *s, struct order_id order, bool page)
+static bool ask_for(struct settlement *s, struct order_id order, bool page)
 {
     int64_t now_ms = mono();
-    bool recent = false;
 
     pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < ASKED_MAX; i++)
-        recent |= s->asked[i].at_ms != 0 && now_ms - s->asked[i].at_ms < ASK_AGAIN_MS &&
-                  order_id_eq(s->asked[i].order, order) && (page || !s->asked[i].page);
-    /* Who finds no room asks again: nobody is pushed out who was first. */
-    bool room = s->asked[s->asked_next].at_ms == 0 || s->asked[s->asked_next].done;
-    if (!recent && room) {
-        s->asked[s->asked_next].order = order;
-        s->asked[s->asked_next].at_ms = now_ms;
-        s->asked[s->asked_next].page = page;
-        s->asked[s->asked_next].done = false;
-        s->asked_next = (s->asked_next + 1) % ASKED_MAX;
-    }
-    if (!recent) {
+    bool there = is_asked(s, order, page, now_ms);
+    if (!there) {
+        there = ask(s, order, page, now_ms);
         s->woken = true;
         pthread_cond_signal(&s->some);
     }
     pthread_mutex_unlock(&s->lock);
+    return there;
 }
 
-void settlement_ask_now(struct settlement *s, struct order_id order)
+bool settlement_ask_now(struct settlement *s, struct order_id order)
 {
-    if (s)
-        ask_for(s, order, false);
+    return !s || ask_for(s, order, false);
 }
 
-void settlement_want_page(struct settlement *s, struct order_id order)
+bool settlement_want_page(struct settlement *s, struct order_id order)
 {
-    if (s)
-        ask_for(s, order, true);
+    return !s || ask_for(s, order, true);
 }
 
 bool settlement_page(struct settlement *s, struct order_id order, char ret_url[STRIPE_URL_MAX])

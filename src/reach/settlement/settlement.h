@@ -78,14 +78,17 @@ void settlement_wake_mail(struct settlement *s);
  * looks (settlement_want_page), or in a minute. NULL takes none.
  */
 bool settlement_offer(struct settlement *s, const struct payment_row *attempt, int64_t event_no);
-/* A buyer came back from the provider: ask about this order's session now (at most every two seconds). Any thread. */
-void settlement_ask_now(struct settlement *s, struct order_id order);
+/*
+ * A buyer came back from the provider: ask about this order's session now (at most every two seconds). Any thread. False when too many
+ * wait already: to be asked again. NULL: true, there is nobody to wait for.
+ */
+bool settlement_ask_now(struct settlement *s, struct order_id order);
 /*
  * Where this order, which awaits its payment, can be paid; false when that is not known, or not any more. Any thread. NULL: it is not.
  */
 bool settlement_page(struct settlement *s, struct order_id order, char ret_url[STRIPE_URL_MAX]);
 /* Have the provider asked for it, unless that is so already; config.opened tells. As settlement_ask_now. */
-void settlement_want_page(struct settlement *s, struct order_id order);
+bool settlement_want_page(struct settlement *s, struct order_id order);
 /* What the writer committed: the sessions of orders that ended are forgotten. On the writer thread. NULL is fine. */
 void settlement_committed(struct settlement *s, const struct store_note *notes, size_t count);
 

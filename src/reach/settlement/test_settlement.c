@@ -11,7 +11,7 @@ static void paid(void **state)
 
     assert_non_null(strstr(p.url, "/pay/cs_test_"));
     assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
-    settlement_ask_now(w.settlement, p.id);
+    assert_true(settlement_ask_now(w.settlement, p.id));
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
     assert_int_equal(p.payment.state, PAYMENT_CAPTURED);
     assert_int_equal(tickets(), 2);

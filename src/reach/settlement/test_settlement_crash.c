@@ -11,7 +11,7 @@ static void crash_before_the_question(void **state)
     struct purchase p = buy(0);
     restart_settlement();
     assert_false(has_page(&p));
-    settlement_want_page(w.settlement, p.id);
+    assert_true(settlement_want_page(w.settlement, p.id));
     EVENTUALLY(has_page(&p));
     assert_int_equal(p.payment.attempt, 1); /* nobody knows that nothing was sent: the same key */
 }
@@ -23,7 +23,7 @@ static void crash_while_the_question_is_out(void **state)
     struct purchase p = buy(0);
 
     restart_settlement(); /* the answer, if there was one, is dropped */
-    settlement_want_page(w.settlement, p.id);
+    assert_true(settlement_want_page(w.settlement, p.id));
     EVENTUALLY(has_page(&p));
     assert_int_equal(number("SELECT count(*) FROM payment"), 1);
     assert_int_equal(pay_with(p.url, "4242424242424242"), 303);
@@ -51,12 +51,12 @@ static void a_session_made_before_the_start_is_given_again(void **state)
     struct purchase before = p;
 
     restart_settlement();
-    settlement_want_page(w.settlement, p.id);
+    assert_true(settlement_want_page(w.settlement, p.id));
     EVENTUALLY(has_page(&p));
     assert_string_equal(p.url, before.url);
     assert_int_equal(number("SELECT count(*) FROM payment"), 1);
     assert_int_equal(pay_with(before.url, "4242424242424242"), 303);
-    settlement_ask_now(w.settlement, p.id);
+    assert_true(settlement_ask_now(w.settlement, p.id));
     EVENTUALLY(STATUS(&p) == ORDER_PAID);
 }
 
@@ -154,8 +154,43 @@ static void a_page_is_found_at_once_though_it_was_looked_at_before_the_start(voi
     advance(AFTER_LOOK_MS); /* open still: the next look is in a minute */
     EVENTUALLY(look(&p)->payment.next_ms > clock_now_ms(&fix.t.clock.clock));
     restart_settlement();
-    settlement_want_page(w.settlement, p.id);
+    assert_true(settlement_want_page(w.settlement, p.id));
     EVENTUALLY(has_page(&p));
+}
+
+/* After a crash in a rush everybody looks for a page at once, and each waits then without asking again. */
+static void whoever_wants_a_page_in_a_crowd_is_not_forgotten(void **state)
+{
+    (void)state;
+    stop_settlement();
+    struct purchase last = buy(2); /* offered to nobody */
+    start_settlement_with(1);
+    fault("{\"kind\":\"slow\",\"path\":\"/v1/checkout\",\"delay_ms\":300}");
+    (void)buy(0); /* the one call; nobody else is asked for until it ends */
+    for (int i = 0; i < 1000; i++)
+        assert_true(
+            settlement_want_page(w.settlement, order_id_make(clock_system(), rng_system())));
+    assert_true(settlement_want_page(w.settlement, last.id));
+    EVENTUALLY(has_page(&last));
+}
+
+static void whoever_finds_no_room_is_told_so(void **state)
+{
+    struct order_id first = order_id_make(clock_system(), rng_system());
+    int taken = 0;
+
+    (void)state;
+    stop_settlement();
+    start_settlement_with(1);
+    fault("{\"kind\":\"slow\",\"path\":\"/v1/checkout\",\"delay_ms\":300}");
+    struct purchase p = buy(0);
+    assert_true(settlement_want_page(w.settlement, first));
+    while (settlement_want_page(w.settlement, order_id_make(clock_system(), rng_system())))
+        taken++;
+    assert_in_range(taken, 1000, 100 * 1000);
+    assert_true(settlement_want_page(w.settlement, first)); /* it has its place */
+    EVENTUALLY(has_page(&p));
+    EVENTUALLY(settlement_want_page(w.settlement, order_id_make(clock_system(), rng_system())));
 }
 
 /* Stripe keeps its own failure under the key, and gives it again each time. */
@@ -226,7 +261,7 @@ static void a_clock_set_back_makes_no_second_attempt(void **state)
     store_testing_sql(&fix.t, sql);
     fault("{\"kind\":\"error_500_once\"}");
     start_settlement();
-    settlement_want_page(w.settlement, p.id);
+    assert_true(settlement_want_page(w.settlement, p.id));
     EVENTUALLY(look(&p)->payment.tries >= 1);
     assert_int_equal(p.payment.attempt, 1);
 }
@@ -259,6 +294,8 @@ int main(int argc, char **argv)
         TEST(money_of_before_a_long_stop_is_found),
         TEST(a_session_that_was_never_made_frees_the_places_by_the_providers_word),
         TEST(a_page_is_found_at_once_though_it_was_looked_at_before_the_start),
+        TEST(whoever_wants_a_page_in_a_crowd_is_not_forgotten),
+        TEST(whoever_finds_no_room_is_told_so),
         TEST(a_failure_that_the_provider_keeps_ends_the_order_past_its_time),
         TEST(words_that_are_not_the_first_ones_are_a_persons_to_look_at),
         TEST(a_session_nobody_answers_about_is_over_after_a_day_with_an_alert),
