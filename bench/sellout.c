@@ -6,17 +6,19 @@
 #include "copies.h"
 #include "sale.h"
 
-enum { KILL_FIRST_US = 400000, KILL_EVERY_US = 1500000, LOOK_US = 1000, BACKLOG_MAX = 4000 };
+enum { KILLS = 10, KILLS_MAX = 1000, LOOK_US = 1000, BACKLOG_MAX = 4000 };
 
 /* Buyers and provider go on while the server is down, as they would. */
 struct killer {
     struct rig *rig;
     const struct sale *sale;
+    const unsigned *at; /* tickets sold, ascending; of those still to come */
+    size_t left;
     int64_t killed_us;    /* 0: it is up */
     struct samples *down; /* from each kill until it is ready again */
 };
 
-static void kill_now(void *context);
+static void await_instant(void *context);
 
 static void await_ready(void *context)
 {
@@ -28,8 +30,7 @@ static void await_ready(void *context)
     }
     samples_add(k->down, now_us() - k->killed_us);
     k->killed_us = 0;
-    wire_after(k->rig->wire, KILL_FIRST_US + (int64_t)rng_below(rng_system(), KILL_EVERY_US),
-               kill_now, k);
+    await_instant(k);
 }
 
 static void await_end(void *context)
@@ -44,20 +45,41 @@ static void await_end(void *context)
     }
 }
 
-static void kill_now(void *context)
+static void await_instant(void *context)
 {
     struct killer *k = context;
 
-    if (!sale_running(k->sale))
+    if (k->left == 0 || !sale_running(k->sale))
         return;
+    if (sale_score(k->sale)->tickets < *k->at) {
+        wire_after(k->rig->wire, LOOK_US, await_instant, k);
+        return;
+    }
+    k->at++;
+    k->left--;
     k->killed_us = now_us();
     world_kill(&k->rig->world);
     await_end(k);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    return (x > y) - (x < y);
+}
+
+/* Why tickets and not seconds: else a slower machine is killed more often, and two of them cannot be compared. */
+static void draw_instants(unsigned *at, size_t count, unsigned tickets)
+{
+    for (size_t i = 0; i < count; i++)
+        at[i] = (unsigned)rng_below(rng_system(), tickets);
+    qsort(at, count, sizeof *at, ascending);
+}
+
 /* What goes on beside the sale. */
 struct beside {
-    bool kill, backup;
+    unsigned kills;
+    bool backup;
     struct samples down; /* one of each kill */
     struct copying copying;
 };
@@ -77,14 +99,16 @@ static void write_violations(const struct sale *s, const struct stage *stage,
                       (beside->backup && !beside->copying.sound));
 }
 
-static void sell(struct rig *r, struct sale *s, struct beside *beside)
+static void sell(struct rig *r, struct sale *s, unsigned tickets, struct beside *beside)
 {
-    struct killer killer = {.rig = r, .sale = s, .down = &beside->down};
+    unsigned at[KILLS_MAX];
+    struct killer killer = {
+        .rig = r, .sale = s, .at = at, .left = beside->kills, .down = &beside->down};
     struct copies *copies = beside->backup ? copies_begin(&r->world) : NULL;
 
+    draw_instants(at, beside->kills, tickets);
     sale_begin(s);
-    if (beside->kill)
-        wire_after(r->wire, KILL_FIRST_US, kill_now, &killer);
+    await_instant(&killer);
     while (sale_running(s) || killer.killed_us)
         wire_turn(r->wire, 1000);
     if (copies)
@@ -131,7 +155,7 @@ static void sellout(const struct rig_wish *rig_wish, unsigned seats, struct sale
     struct sale *s = sale_new(&r, wish);
     say("selling %u seats", stage.places);
     struct cost cost = cost_now(&r);
-    sell(&r, s, beside);
+    sell(&r, s, stage.places, beside);
     cost = cost_since(&r, &cost);
     (void)world_rss_kb(&r.world);
     world_stop(&r.world);
@@ -165,14 +189,15 @@ static void sellout_command_run(struct arguments *a, struct json_writer *w)
                              .per_order =
                                  arguments_number(a, "--per-order", 2, 1, SALE_PER_ORDER_MAX)};
     unsigned seats = arguments_number(a, "--seats", 2000, 100, 250000);
-    struct beside beside = {.kill = arguments_flag(a, "--kill"),
+    bool kill = arguments_flag(a, "--kill");
+    struct beside beside = {.kills = arguments_number(a, "--kills", kill ? KILLS : 0, 0, KILLS_MAX),
                             .backup = arguments_flag(a, "--backup")};
 
     wish.apart = arguments_flag(a, "--apart");
     rig_wish.connections = arguments_number(a, "--connections", wish.buyers, 1, 10000);
     arguments_end(a);
     /* Why: beyond that a connection waits for the server that starts, and with it everything here. */
-    if (beside.kill && rig_wish.connections > BACKLOG_MAX)
+    if (beside.kills && rig_wish.connections > BACKLOG_MAX)
         die("--kill goes with at most %d connections: as many may wait for a server that starts",
             BACKLOG_MAX);
     sellout(&rig_wish, seats, &wish, &beside, w);
@@ -189,7 +214,9 @@ const struct bench_command sellout_command = {
         "  --connections C   keep-alive connections (as many as buyers)\n"
         "  --apart           order first, then wait for the payment page by a request of its own\n"
         "  --backup          the database is backed up again and again meanwhile\n"
-        "  --kill            kill -9 the server at random instants, start it again, go on\n"
+        "  --kill            kill -9 the server at ten random instants of the sale, start it "
+        "again, go on\n"
+        "  --kills N         the same N times\n"
         "  --keep            leave the data directory where it is\n",
     .run = sellout_command_run,
 };

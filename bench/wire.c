@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,18 +324,19 @@ static void broken_later(void *context);
 static bool client_connect(struct conn *c)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(c->pool->port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0)
         die("socket: %s", strerror(errno));
-    /* Why blocking here: on loopback the kernel answers at once, accepted or refused, unless more wait than a listener's queue holds. */
-    if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {
+    /*
+     * On loopback it stands when this returns, or is refused. But where the other end of the same port still waits for late packets of a
+     * server that was killed, and nobody listens, the kernel says neither, and tries again after a second.
+     */
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0 && errno != EINPROGRESS) {
         close(fd);
         return false;
     }
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-        die("fcntl: %s", strerror(errno));
     adopt(c, fd);
     return true;
 }
