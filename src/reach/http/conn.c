@@ -22,7 +22,7 @@ enum {
     OUT_KEPT_MAX = 32 * 1024,
     OUT_MAX = 128 * 1024,
     BODY_SHORT_MAX = 8 * 1024,
-    SPARE_EXCHANGES_MAX = 64,
+    SPARE_EXCHANGES_MAX = 256, /* a batch of the writer gives so many back at once */
     ENDED = -1,
     BROKEN = -2,
 };
