@@ -113,7 +113,7 @@ static void documents_of_many_small_values_are_read(void **state)
     size_t at = 0;
     text[at++] = '{';
     for (unsigned i = 0; at + 16 < size; i++)
-        at += (size_t)sprintf(text + at, "\"%x\":{},", i);
+        at += (size_t)snprintf(text + at, size - at, "\"%x\":{},", i);
     text[at - 1] = '}';
     assert_int_equal(parse_only(span_of(text, at)), OK);
     free(text);
