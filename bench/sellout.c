@@ -6,7 +6,7 @@
 #include "copies.h"
 #include "sale.h"
 
-enum { KILLS = 10, KILLS_MAX = 1000, LOOK_US = 1000, BACKLOG_MAX = 4000 };
+enum { KILLS = 10, KILLS_MAX = 1000, LOOK_US = 1000 };
 
 /* Buyers and provider go on while the server is down, as they would. */
 struct killer {
@@ -68,17 +68,18 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Why tickets and not seconds: else a slower machine is killed more often, and two of them cannot be compared. */
+/* Why tickets and not seconds: else a slower machine is killed more often, and two of them cannot be compared. Not of the last, which go at once. */
 static void draw_instants(unsigned *at, size_t count, unsigned tickets)
 {
     for (size_t i = 0; i < count; i++)
-        at[i] = (unsigned)rng_below(rng_system(), tickets);
+        at[i] = (unsigned)rng_below(rng_system(), tickets - tickets / 10);
     qsort(at, count, sizeof *at, ascending);
 }
 
 /* What goes on beside the sale. */
 struct beside {
-    unsigned kills;
+    unsigned kills, at[KILLS_MAX];
+    struct killer killer;
     bool backup;
     struct samples down; /* one of each kill */
     struct copying copying;
@@ -101,15 +102,15 @@ static void write_violations(const struct sale *s, const struct stage *stage,
 
 static void sell(struct rig *r, struct sale *s, unsigned tickets, struct beside *beside)
 {
-    unsigned at[KILLS_MAX];
-    struct killer killer = {
-        .rig = r, .sale = s, .at = at, .left = beside->kills, .down = &beside->down};
+    struct killer *killer = &beside->killer;
     struct copies *copies = beside->backup ? copies_begin(&r->world) : NULL;
 
-    draw_instants(at, beside->kills, tickets);
+    draw_instants(beside->at, beside->kills, tickets);
+    *killer = (struct killer){
+        .rig = r, .sale = s, .at = beside->at, .left = beside->kills, .down = &beside->down};
     sale_begin(s);
-    await_instant(&killer);
-    while (sale_running(s) || killer.killed_us)
+    await_instant(killer);
+    while (sale_running(s) || killer->killed_us)
         wire_turn(r->wire, 1000);
     if (copies)
         copies_end(copies, &beside->copying);
@@ -196,10 +197,6 @@ static void sellout_command_run(struct arguments *a, struct json_writer *w)
     wish.apart = arguments_flag(a, "--apart");
     rig_wish.connections = arguments_number(a, "--connections", wish.buyers, 1, 10000);
     arguments_end(a);
-    /* Why: beyond that a connection waits for the server that starts, and with it everything here. */
-    if (beside.kills && rig_wish.connections > BACKLOG_MAX)
-        die("--kill goes with at most %d connections: as many may wait for a server that starts",
-            BACKLOG_MAX);
     sellout(&rig_wish, seats, &wish, &beside, w);
 }
 

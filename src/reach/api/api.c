@@ -107,18 +107,31 @@ static enum err open_router(struct api *api)
     return http_router_open(routes, api_route_count, &api->router);
 }
 
-/* After a crash everybody is back at once: each look for a session of its own, between commits, takes ten times as long. */
-static enum err remember_sessions(struct api *api)
+static enum err read_sessions(struct api *api, struct store_reader *reader)
 {
     struct stamp_mark mark = session_cache_mark(api->sessions);
-    struct store_reader *reader;
     struct store_tx *tx;
 
-    TRY(api_reader(api, &reader));
     TRY(store_read_begin(reader, &tx));
     enum err e = session_cache_fill(api->sessions, mark, tx, SESSIONS_AT_START);
     store_read_end(tx);
     return e;
+}
+
+/*
+ * After a crash everybody is back at once: each look for a session of its own, between commits, takes ten times as long. Nobody is lost
+ * without it: what cannot be read here is an error for whom it belongs to, and not for the start.
+ */
+static void remember_sessions(struct api *api)
+{
+    struct store_reader *reader = NULL;
+    enum err e = store_reader_open(api->config.store, &reader);
+
+    if (e == OK)
+        e = read_sessions(api, reader);
+    if (e != OK)
+        log_error_info(LOG_ERROR, "reading sessions at the start", err_last());
+    store_reader_close(reader);
 }
 
 static enum err build(struct api *api)
@@ -129,7 +142,7 @@ static enum err build(struct api *api)
     api->catalog = (struct catalog){.ledger = c->ledger};
     TRY(readers_new(&api->readers));
     TRY(session_cache_new(SESSIONS_REMEMBERED, &api->sessions));
-    TRY(remember_sessions(api));
+    remember_sessions(api);
     TRY(recent_new(&api->recent));
     TRY(open_router(api));
     TRY(http_rate_open(rate_classes, COUNT_OF(rate_classes), RATE_SLOTS, c->clock, c->rng,

@@ -566,7 +566,10 @@ static enum err open_parts(struct app *app, const struct app_config *config)
     TRY(open_settlement(app));
     TRY(load_keys(app));
     TRY(open_server(app));
-    /* Before the first request: what the api remembers of rows must hear of every change of them. */
+    /*
+     * Before the first request: what the api remembers of rows must hear of every change of them. Sessions it remembers already; nothing
+     * that was written since can have changed one.
+     */
     __atomic_store_n(&app->listening, true, __ATOMIC_RELEASE);
     TRY(api_start(app->api, app->writer, app->settlement, app->server));
     TRY(writer_call(app->writer, LANE_BACK, make_owner_link, app));

@@ -39,9 +39,10 @@ struct flight {
     int64_t tries, organiser_no, event_no;
     int64_t until_ms; /* by when the session was to be paid */
     /* ASK_CREATE: */
-    bool seen; /* somebody may have seen the session that this key made */
-    bool due;  /* once the session is known, what it is must be asked too */
-    bool over; /* or rather, it is to be expired */
+    bool seen;  /* somebody may have seen the session that this key made */
+    bool due;   /* once the session is known, what it is must be asked too */
+    bool over;  /* or rather, it is to be expired */
+    bool asked; /* somebody waits for it, who does not ask again */
     enum deed deed;
     bool again; /* DEED_FAILED */
     int64_t wait_ms;

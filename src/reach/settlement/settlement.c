@@ -65,19 +65,19 @@ static void fail_attempt(struct flight *f, bool again)
     flight_submit(f, DEED_FAILED);
 }
 
-/* Who waits for its page does not ask again: it has its turn at the next look, when the courier has too much now. */
-static void ask_to_create(struct settlement *s, struct flight *f, const struct payment_row *p)
+/* Where somebody waits, it has its turn at the next look when the courier has too much now. */
+static void ask_now(struct settlement *s, struct flight *f, const struct payment_row *attempt)
 {
-    bool page = !f->due;
+    struct order_id order = f->order;
+    bool asked = f->asked, page = !f->due;
 
-    f->question = ASK_CREATE;
-    if (flight_ask(f, p, NULL) != ERR_BUSY || !page)
+    if (flight_ask(f, attempt, NULL) != ERR_BUSY || !asked)
         return;
     pthread_mutex_lock(&s->lock);
-    bool taken = ask(s, p->order, true, mono());
+    bool taken = ask(s, order, page, mono());
     pthread_mutex_unlock(&s->lock);
     if (!taken)
-        log_warn("too many wait for a page of the payment provider");
+        log_warn("too many wait for the payment provider");
 }
 
 /* The session is not known here. */
@@ -91,7 +91,8 @@ static void drive_unknown(struct settlement *s, struct flight *f, const struct p
     } else if (p->created_ms + STRIPE_KEY_KEPT_MS <= now_ms) {
         flight_submit(f, DEED_OVER);
     } else if (s->config.provider) {
-        ask_to_create(s, f, p);
+        f->question = ASK_CREATE;
+        ask_now(s, f, p);
     } else {
         flight_later(f, 0);
     }
@@ -128,7 +129,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct 
         drive_unknown(s, f, &p, store_now_ms(tx));
     } else {
         (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", known.session_ref);
-        (void)flight_ask(f, NULL, NULL);
+        ask_now(s, f, NULL);
     }
     return OK;
 }
@@ -155,14 +156,16 @@ static enum err drive_refund(struct store_tx *tx, struct flight *f)
     return OK;
 }
 
-/* A flight for a payment or refund that a snapshot says is to be looked at; page: only its page is wanted, not how it stands. */
-static void choose(struct settlement *s, const uint8_t id[ID_BYTES], bool refund, bool page)
+/* A flight for a payment or refund that a snapshot says is to be looked at. asked: by whom, or NULL. */
+static void choose(struct settlement *s, const uint8_t id[ID_BYTES], bool refund,
+                   const struct asked *asked)
 {
     struct flight *f = s->chosen_count < COUNT_OF(s->chosen) ? flight_begin(s, id) : NULL;
 
     if (!f)
         return;
-    f->due = !page;
+    f->asked = asked != NULL;
+    f->due = !asked || !asked->page;
     s->chosen[s->chosen_count].flight = f;
     s->chosen[s->chosen_count++].refund = refund;
 }
@@ -173,10 +176,10 @@ static enum err choose_due(struct settlement *s, struct store_tx *tx)
 
     TRY(store_payments_due(tx, store_now_ms(tx), s->payments, COUNT_OF(s->payments), &count));
     for (size_t i = 0; i < count; i++)
-        choose(s, s->payments[i].b, false, false);
+        choose(s, s->payments[i].b, false, NULL);
     TRY(store_refunds_due(tx, store_now_ms(tx), s->refunds, COUNT_OF(s->refunds), &count));
     for (size_t i = 0; i < count && s->config.provider; i++)
-        choose(s, s->refunds[i].b, true, false);
+        choose(s, s->refunds[i].b, true, NULL);
     return OK;
 }
 
@@ -235,7 +238,7 @@ static enum err choose_asked(struct settlement *s, struct store_tx *tx)
         TRY(e);
         bool waits = !known && (p.attempt > 1 || p.tries > 0) && p.next_ms > store_now_ms(tx);
         if (p.state == PAYMENT_OPEN && !waits) /* the provider said when to come again */
-            choose(s, p.id.b, false, asked.page);
+            choose(s, p.id.b, false, &asked);
     }
     return OK;
 }
@@ -396,7 +399,7 @@ static void drive_offers(struct settlement *s)
     }
     s->courier_busy = e == ERR_BUSY;
     if (s->courier_busy && !put_back(s, &o) && !settlement_want_page(s, o.attempt.order))
-        log_warn("too many wait for a page of the payment provider");
+        log_warn("too many wait for the payment provider");
 }
 
 static enum err look(struct settlement *s)
@@ -618,14 +621,13 @@ static bool ask_for(struct settlement *s, struct order_id order, bool page)
     int64_t now_ms = mono();
 
     pthread_mutex_lock(&s->lock);
-    bool there = is_asked(s, order, page, now_ms);
-    if (!there) {
-        there = ask(s, order, page, now_ms);
+    bool there = is_asked(s, order, page, now_ms), taken = !there && ask(s, order, page, now_ms);
+    if (taken) {
         s->woken = true;
         pthread_cond_signal(&s->some);
     }
     pthread_mutex_unlock(&s->lock);
-    return there;
+    return there || taken;
 }
 
 bool settlement_ask_now(struct settlement *s, struct order_id order)

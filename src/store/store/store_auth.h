@@ -76,7 +76,7 @@ RESULT store_session_by_id(struct store_tx *tx, struct session_id id, struct ses
 RESULT store_session_each(struct store_tx *tx, int64_t account_no,
                           bool (*visit)(void *context, const struct session_row *row),
                           void *context);
-/* Calls visit for some, in no order: those that are found among `looks` rows. Its error ends it. */
+/* Calls visit for those that are found among the newest `looks` rows, in no order. Its error ends it. */
 RESULT store_session_some(struct store_tx *tx, size_t looks,
                           enum err (*visit)(void *context, const uint8_t token_hash[32],
                                             const struct session_row *row),

@@ -49,8 +49,8 @@ RESULT session_cache_load(struct session_cache *c, struct stamp_mark mark, struc
                           struct span token, struct session *ret_session,
                           struct access *ret_access);
 /*
- * At a start, when everybody comes back at once: remember sessions before they are asked for, those among the first `looks` rows. tx and mark
- * as above.
+ * At a start, when everybody comes back at once: remember sessions before they are asked for, those among the newest `looks` rows. tx and
+ * mark as above.
  */
 RESULT session_cache_fill(struct session_cache *c, struct stamp_mark mark, struct store_tx *tx,
                           size_t looks);
