@@ -3,7 +3,10 @@
 #include "door/admission/test_fixture.h"
 
 #include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "ground/proc/channel.h"
 #include "store/store/writer.h"
 #include "trust/ledger/audit.h"
 
@@ -61,13 +64,13 @@ static void a_repeat_of_a_scan_gets_the_same_answer(void **state)
 
     at(DOORS_MS);
     struct scan s = scan_of(&door.scanners[0], 1, c.text);
-    assert_int_equal(send(&s), OK);
+    assert_int_equal(hand_in(&s), OK);
     struct scan_result first = s.result;
     assert_true(first.admitted);
     struct scan second = scan_of(&door.scanners[1], 1, c.text); /* already admitted, sent twice */
-    assert_int_equal(send(&second), OK);
+    assert_int_equal(hand_in(&second), OK);
     at(ENDS_MS + 1);
-    assert_int_equal(send(&s), OK);
+    assert_int_equal(hand_in(&s), OK);
     assert_true(s.result.admitted);
     assert_true(scan_id_eq(s.result.scan, first.scan));
     assert_string_equal(s.result.reason, "ok");
@@ -75,13 +78,13 @@ static void a_repeat_of_a_scan_gets_the_same_answer(void **state)
     assert_string_equal(s.result.category_name, "First");
     assert_int_equal(s.result.entries_used, 1);
     struct scan_result was = second.result;
-    assert_int_equal(send(&second), OK);
+    assert_int_equal(hand_in(&second), OK);
     assert_string_equal(second.result.reason, "already_admitted");
     assert_int_equal(second.result.first_ms, was.first_ms);
     assert_int_equal(number("SELECT count(*) FROM scan"), 2);
     assert_int_equal(number("SELECT count(*) FROM alert"), 1);
     struct scan reused = scan_of(&door.scanners[0], 1, other.text);
-    REFUSED(send(&reused), ERR_CONFLICT, "sequence_reused");
+    REFUSED(hand_in(&reused), ERR_CONFLICT, "sequence_reused");
     assert_int_equal(number("SELECT count(*) FROM scan"), 2);
     scan_over(&s);
     scan_over(&second);
@@ -409,9 +412,14 @@ static void keys_that_are_in_use_are_not_crowded_out(void **state)
         assert_int_equal(signer_event_open(&door.signer, &e), OK);
         assert_int_equal(admission_keys_load(door.keys, FIX_ORGANISER, FIRST + i, false), OK);
     }
-    deaf.timeout_ms = 0; /* whatever is asked for now is not answered */
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(proc_channel_open(ends[0], &deaf.channel), OK);
+    deaf.timeout_ms = 0; /* whatever is asked for now is not answered: nobody reads it */
     assert_int_equal(admission_expect_code(door.keys, FIX_ORGANISER, 1, span_text(c.text)), OK);
     assert_int_not_equal(admission_keys_load(door.keys, FIX_ORGANISER, FIRST, false), OK);
+    proc_channel_close(deaf.channel);
+    close(ends[1]);
 }
 
 /* --- scanners that are not to be trusted -------------------------------------------------------------------------------------- */
@@ -426,23 +434,23 @@ static void a_scan_that_the_device_did_not_sign_leaves_nothing(void **state)
     at(DOORS_MS);
     ed25519_key_random(&stranger.key);
     struct scan s = scan_of(&stranger, 1, c.text);
-    REFUSED(send(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
+    REFUSED(hand_in(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
     scan_over(&s);
     s = scan_of(&door.scanners[0], 1, c.text);
     s.req.sequence = 2; /* signed for another number */
-    REFUSED(send(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
+    REFUSED(hand_in(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
     scan_over(&s);
     s = scan_of(&door.scanners[0], 1, c.text);
     s.req.scanned_at = SPAN_LIT("2026-10-21T13:20:01Z");
-    REFUSED(send(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
+    REFUSED(hand_in(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
     scan_over(&s);
     stranger = door.scanners[0];
     stranger.id.b[5] ^= 1;
     s = scan_of(&stranger, 1, c.text);
-    REFUSED(send(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
+    REFUSED(hand_in(&s), ERR_UNAUTHENTICATED, "bad_device_signature");
     scan_over(&s);
     s = scan_of(&door.scanners[0], 0, c.text);
-    REFUSED(send(&s), ERR_INVALID, "bad_sequence");
+    REFUSED(hand_in(&s), ERR_INVALID, "bad_sequence");
     scan_over(&s);
     assert_int_equal(number("SELECT count(*) FROM scan"), 0);
     admits(&door.scanners[0], c.text);
@@ -459,7 +467,7 @@ static void a_revoked_scanner_scans_no_more(void **state)
     assert_int_equal(store_testing_read(&fix.t, judge_, &s), OK); /* judged before, */
     assert_int_equal(store_testing_run(&fix.t, revoke_, &door.scanners[0].id), OK);
     REFUSED(store_testing_run(&fix.t, record_, &s), ERR_DENIED, "device_revoked");
-    REFUSED(send(&s), ERR_DENIED, "device_revoked"); /* and after */
+    REFUSED(hand_in(&s), ERR_DENIED, "device_revoked"); /* and after */
     assert_int_equal(number("SELECT count(*) FROM scan"), 0);
     scan_over(&s);
     admits(&door.scanners[1], c.text);

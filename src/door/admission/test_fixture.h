@@ -259,7 +259,7 @@ static inline void scan_over(struct scan *s)
     arena_done(&s->arena);
 }
 
-static inline enum err send(struct scan *s)
+static inline enum err hand_in(struct scan *s)
 {
     TRY(store_testing_read(&fix.t, judge_both_, s));
     return store_testing_run(&fix.t, record_, s);
@@ -270,7 +270,7 @@ static inline struct scan_result scan(struct scanner *scanner, const char *code)
 {
     struct scan s = scan_of(scanner, ++scanner->sequence, code);
 
-    if (send(&s) != OK)
+    if (hand_in(&s) != OK)
         fail_msg("%s: %s", err_last()->slug, err_last()->detail);
     scan_over(&s);
     s.result.category_name = NULL;
