@@ -16,7 +16,7 @@ enum {
     PAGES_BYTES_MAX = 64 << 20,
     RATE_SLOTS = 1 << 16,
     SESSIONS_REMEMBERED = 1 << 16,
-    SESSIONS_AT_START = 4096, /* read before anybody comes: some 20 ms */
+    SESSIONS_AT_START = 4096, /* read before anybody comes: some 11 ms for each thousand */
     READERS_MAX = 64
 };
 

@@ -38,11 +38,11 @@ struct flight {
     struct money amount;
     int64_t tries, organiser_no, event_no;
     int64_t until_ms; /* by when the session was to be paid */
+    bool asked;       /* somebody waits for it, who does not ask again */
     /* ASK_CREATE: */
-    bool seen;  /* somebody may have seen the session that this key made */
-    bool due;   /* once the session is known, what it is must be asked too */
-    bool over;  /* or rather, it is to be expired */
-    bool asked; /* somebody waits for it, who does not ask again */
+    bool seen; /* somebody may have seen the session that this key made */
+    bool due;  /* once the session is known, what it is must be asked too */
+    bool over; /* or rather, it is to be expired */
     enum deed deed;
     bool again; /* DEED_FAILED */
     int64_t wait_ms;

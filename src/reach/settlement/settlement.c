@@ -45,7 +45,7 @@ static bool is_asked(struct settlement *s, struct order_id order, bool page, int
 }
 
 /* Under the lock. Nobody is pushed out who was first. */
-static bool ask(struct settlement *s, struct order_id order, bool page, int64_t now_ms)
+static bool give_turn(struct settlement *s, struct order_id order, bool page, int64_t now_ms)
 {
     uint64_t *newest = asked_bucket(s, order);
 
@@ -66,7 +66,8 @@ static void fail_attempt(struct flight *f, bool again)
 }
 
 /* Where somebody waits, it has its turn at the next look when the courier has too much now. */
-static void ask_now(struct settlement *s, struct flight *f, const struct payment_row *attempt)
+static void ask_or_keep_turn(struct settlement *s, struct flight *f,
+                             const struct payment_row *attempt)
 {
     struct order_id order = f->order;
     bool asked = f->asked, page = !f->due;
@@ -74,7 +75,7 @@ static void ask_now(struct settlement *s, struct flight *f, const struct payment
     if (flight_ask(f, attempt, NULL) != ERR_BUSY || !asked)
         return;
     pthread_mutex_lock(&s->lock);
-    bool taken = ask(s, order, page, mono());
+    bool taken = give_turn(s, order, page, mono());
     pthread_mutex_unlock(&s->lock);
     if (!taken)
         log_warn("too many wait for the payment provider");
@@ -92,7 +93,7 @@ static void drive_unknown(struct settlement *s, struct flight *f, const struct p
         flight_submit(f, DEED_OVER);
     } else if (s->config.provider) {
         f->question = ASK_CREATE;
-        ask_now(s, f, p);
+        ask_or_keep_turn(s, f, p);
     } else {
         flight_later(f, 0);
     }
@@ -129,7 +130,7 @@ static enum err drive_payment(struct settlement *s, struct store_tx *tx, struct 
         drive_unknown(s, f, &p, store_now_ms(tx));
     } else {
         (void)snprintf(f->session_ref, sizeof f->session_ref, "%s", known.session_ref);
-        ask_now(s, f, NULL);
+        ask_or_keep_turn(s, f, NULL);
     }
     return OK;
 }
@@ -621,7 +622,8 @@ static bool ask_for(struct settlement *s, struct order_id order, bool page)
     int64_t now_ms = mono();
 
     pthread_mutex_lock(&s->lock);
-    bool there = is_asked(s, order, page, now_ms), taken = !there && ask(s, order, page, now_ms);
+    bool there = is_asked(s, order, page, now_ms),
+         taken = !there && give_turn(s, order, page, now_ms);
     if (taken) {
         s->woken = true;
         pthread_cond_signal(&s->some);
